@@ -1,0 +1,60 @@
+"""Every error this package raises on purpose.
+
+The tree::
+
+    VoiceflowError
+    ├── ConfigError (ValueError)      a declaration is wrong: sla.toml, a marker, an option
+    │   ├── UnitError                 a duration without a unit, or not positive
+    │   └── TargetError               a target nobody knows, or one that this machine lacks
+    ├── SampleError (ValueError)      samples that no statistic may be computed from
+    ├── ModelFileError                a model file that is missing, damaged or unfit for its inputs
+    ├── DataError                     speech data or audio that cannot be used
+    ├── TrainingError                 a training run that cannot start, resume or finish
+    ├── ExportError                   an export that failed, or whose parity proof failed
+    └── ResultError                   a result file that cannot be read or written
+
+A message is one sentence a user can act on: what is wrong (with the value),
+what would be right, and where.
+"""
+
+from __future__ import annotations
+
+
+class VoiceflowError(Exception):
+    """Base of all errors of this package; catch it to catch them all."""
+
+
+class ConfigError(VoiceflowError, ValueError):
+    """A declaration (sla.toml, marker, command-line option) is wrong."""
+
+
+class UnitError(ConfigError):
+    """A quantity has no unit, an unknown unit, or a value that makes no sense."""
+
+
+class TargetError(ConfigError):
+    """A target that is not in the catalogue, or that this machine does not have."""
+
+
+class SampleError(VoiceflowError, ValueError):
+    """Samples are empty, negative, not integers, or otherwise unfit for a statistic."""
+
+
+class ModelFileError(VoiceflowError):
+    """A model file is missing, damaged, or does not take the declared inputs."""
+
+
+class DataError(VoiceflowError):
+    """Speech data or an audio file cannot be used."""
+
+
+class TrainingError(VoiceflowError):
+    """A training run cannot start, resume or finish."""
+
+
+class ExportError(VoiceflowError):
+    """An export failed, or the exported graph does not match the trained model."""
+
+
+class ResultError(VoiceflowError):
+    """A result file cannot be read or written."""

@@ -1,0 +1,53 @@
+"""Write a file whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` that becomes ``path`` when the block succeeds.
+
+    Args:
+        path: The file to replace; its folder is made when missing.
+
+    Yields:
+        Where to write. Removed when the block raises, so no half file stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp's files are private to their owner; this one is as readable as any new file.
+        temporary.chmod(0o666 & ~_umask())
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_text_atomic(path: Path, text: str) -> None:
+    """Write UTF-8 text whole or not at all; what UTF-8 cannot hold is written as its escape.
+
+    Args:
+        path: The file to replace.
+        text: Its new content.
+    """
+    with atomic_path(path) as temporary:
+        # Test ids and paths may hold bytes that are not UTF-8; escaped, they stay readable, in JSON and out.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
