@@ -1,0 +1,1 @@
+"""Targets, facts about this machine, and what those facts say about a measurement."""

@@ -1,0 +1,1 @@
+"""Declared promises: sla.toml in, frozen objectives out."""

@@ -1,0 +1,131 @@
+"""What a promise is, once read: frozen records that the rest of the package works with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from voiceflow_ml.errors import ConfigError
+from voiceflow_ml.latency.verdict import statistic_name
+
+STATISTICS: dict[str, float] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
+"""Keys of a limit in sla.toml and in the ``sla`` marker, and the quantile that each stands for."""
+
+
+class Stage(StrEnum):
+    """What is timed. Exactly four; a number without one of these words beside it says nothing."""
+
+    MODEL_INFERENCE = "model-inference"
+    SERVER_PROCESSING = "server-processing"
+    NETWORK = "network"
+    END_TO_END = "end-to-end"
+
+
+def find_stage(name: str) -> Stage:
+    """Look up a stage by name.
+
+    Raises:
+        ConfigError: not one of the four; the message lists them.
+    """
+    try:
+        return Stage(name)
+    except ValueError:
+        valid = ", ".join(Stage)
+        raise ConfigError(f"unknown stage {name!r}; the stages are: {valid}") from None
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One bound: model x stage x target x statistic x limit."""
+
+    model: str
+    stage: Stage
+    target: str
+    quantile: float
+    limit_ns: int
+
+    @property
+    def statistic(self) -> str:
+        """``"P99"`` and the like."""
+        return statistic_name(self.quantile)
+
+    @property
+    def label(self) -> str:
+        """``"fast-cnn · model-inference · cpu"``."""
+        return f"{self.model} · {self.stage} · {self.target}"
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """Where one model input comes from.
+
+    Attributes:
+        source: ``"builtin:speech"``, a path to a WAV or NPY file, or empty for seeded synthetic values.
+        shape: shape of synthetic values; empty when there is a source.
+        seconds: how much of a WAV file is used, from its start.
+    """
+
+    source: str = ""
+    shape: tuple[int, ...] = ()
+    seconds: float = 3.0
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model that promises are made for.
+
+    Attributes:
+        name: the name that objectives use.
+        file: path of the ONNX file, or ``builtin:NAME`` for a model that this package carries.
+        folder: relative paths are relative to this folder, the one of sla.toml.
+        sha256: the only file that the promises are about; empty when any will do.
+        threads: intra-op threads of a CPU session.
+        inputs: model input name -> where its values come from.
+        where: ``"sla.toml:4"``, for messages.
+    """
+
+    name: str
+    file: str
+    folder: Path
+    sha256: str
+    threads: int
+    inputs: Mapping[str, InputSpec]
+    where: str
+
+
+@dataclass(frozen=True)
+class Promise:
+    """One ``[[objective]]`` table: the limits of one model, stage and target, measured together."""
+
+    model: str
+    stage: Stage
+    target: str
+    objectives: tuple[Objective, ...]
+    where: str
+
+    @property
+    def label(self) -> str:
+        """``"fast-cnn · model-inference · cpu"``."""
+        return f"{self.model} · {self.stage} · {self.target}"
+
+
+@dataclass(frozen=True)
+class Sla:
+    """All that one sla.toml declares."""
+
+    path: Path
+    models: Mapping[str, ModelSpec]
+    promises: tuple[Promise, ...]
+
+    def promise(self, model: str, stage: Stage, target: str) -> Promise | None:
+        """The promise for this model, stage and target, or None."""
+        for promise in self.promises:
+            if (promise.model, promise.stage, promise.target) == (model, stage, target):
+                return promise
+        return None
+
+    def targets(self, model: str, stage: Stage) -> tuple[str, ...]:
+        """Targets that this model and stage are promised for, in the order of the file."""
+        return tuple(p.target for p in self.promises if (p.model, p.stage) == (model, stage))
