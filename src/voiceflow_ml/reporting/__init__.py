@@ -1,0 +1,1 @@
+"""Reports, all made from the same results."""

@@ -1,0 +1,91 @@
+"""Views into templates: ``PERFORMANCE_ANALYSIS.md`` by Jinja, strict about every name."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from voiceflow_ml.errors import ResultError
+from voiceflow_ml.reporting.view import build_view, one_line
+from voiceflow_ml.results.record import Result, Session
+
+REPORT_TEMPLATE = "PERFORMANCE_ANALYSIS.md.j2"
+
+_PACKAGED_TEMPLATES = Path(__file__).parent / "templates"
+# In a source checkout the one home of the templates is reports/templates; the wheel carries a copy of it.
+_CHECKOUT_TEMPLATES = Path(__file__).parents[3] / "reports" / "templates"
+
+
+def render_report(session: Session, results: Sequence[Result], override_folder: Path) -> str:
+    """Render the Markdown report.
+
+    Args:
+        session: the session's record.
+        results: its finished tests, in the order of the plan.
+        override_folder: a template of the same name here replaces the packaged one.
+
+    Raises:
+        ResultError: a template is missing, or cannot be rendered: a name that the view does not have, a
+            syntax error, or any other.
+    """
+    from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, TemplateNotFound  # noqa: PLC0415
+
+    folders = (override_folder, _PACKAGED_TEMPLATES, _CHECKOUT_TEMPLATES)
+    environment = Environment(  # noqa: S701 - the output is Markdown; the md filter escapes what needs it
+        loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["md"] = escape_markdown
+    environment.filters["code"] = code_span
+    environment.filters["block"] = code_block
+    view = build_view(session, results)
+    try:
+        return environment.get_template(REPORT_TEMPLATE).render(view=view)
+    except TemplateNotFound as error:
+        searched = ", ".join(str(folder) for folder in folders)
+        raise ResultError(f"report template {error} is not there; looked in: {searched}") from None
+    except Exception as error:
+        # A template is a program of the user's: whatever it raises is about the template.
+        reason = f"{_place(error)}: {one_line(str(error)) or type(error).__name__}"
+        raise ResultError(f"report template {reason} (delete the file to use the packaged one)") from None
+
+
+def _place(error: Exception) -> str:
+    """``folder/name.md.j2:12``, where the error says so itself or the traceback does."""
+    file, line = getattr(error, "filename", None), getattr(error, "lineno", None)
+    if not (isinstance(file, str) and line):
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".j2")]
+        file, line = (frames[-1].filename, frames[-1].lineno) if frames else (REPORT_TEMPLATE, None)
+    return f"{file}:{line}" if line else str(file)
+
+
+def escape_markdown(text: str) -> str:
+    """Make any text safe inside a Markdown table cell or sentence: no markup, no HTML, one line."""
+    # Only what could start an entity or a tag: "P99 <= 10 ms" stays readable in the raw file.
+    escaped = re.sub(r"&(?=#?\w+;)", "&amp;", one_line(text))
+    escaped = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", escaped)
+    return re.sub(r"([\\`*_\[\]|~$])", r"\\\1", escaped)
+
+
+def code_span(text: str) -> str:
+    """Text as a code span, with a fence longer than any run of backticks inside it; one line."""
+    line = one_line(text)
+    fence = "`" * (_longest_backticks(line) + 1)
+    padding = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{fence}{padding}{line}{padding}{fence}" if line else ""
+
+
+def code_block(text: str) -> str:
+    """Text as a fenced block of shell code, which a reader can copy; one line."""
+    line = one_line(text)
+    fence = "`" * max(3, _longest_backticks(line) + 1)
+    return f"{fence}sh\n{line}\n{fence}"
+
+
+def _longest_backticks(line: str) -> int:
+    return max((len(run) for run in re.findall(r"`+", line)), default=0)

@@ -1,0 +1,42 @@
+"""The table at the end of a pytest run: one line for each objective, verdict first, evidence beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from voiceflow_ml.latency.verdict import Outcome
+from voiceflow_ml.reporting.view import NOT_RUN, Row, build_rows, headline
+from voiceflow_ml.results.record import Result, Session
+
+
+def terminal_lines(session: Session, results: Sequence[Result]) -> list[tuple[str, bool | None]]:
+    """The lines of the table, each with its colour: True good, False bad, None neither.
+
+    Args:
+        session: the session's record.
+        results: its finished tests, in the order of the plan.
+    """
+    rows = build_rows(session, results)
+    label_width = max((len(row.label) for row in rows), default=0)
+    objective_width = max((len(row.objective) for row in rows), default=0)
+    lines = [
+        (
+            f"{row.verdict:<13} {row.label:<{label_width}}  {row.objective:<{objective_width}}  {_evidence(row)}",
+            _good(row),
+        )
+        for row in rows
+    ]
+    note = " (report-only: no verdict fails this run)" if session.policy == "report-only" else ""
+    return [*lines, (f"{headline(rows)}{note}", None)]
+
+
+def _evidence(row: Row) -> str:
+    if row.verdict in (Outcome.MET, Outcome.BREACHED):
+        return f"{row.measured} {row.interval}  n = {row.samples}, {row.span} span; {row.sentence}"
+    return row.sentence
+
+
+def _good(row: Row) -> bool | None:
+    if row.verdict == Outcome.MET:
+        return True
+    return None if row.verdict in (Outcome.INCONCLUSIVE, NOT_RUN) else False

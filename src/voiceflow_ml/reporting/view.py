@@ -1,0 +1,216 @@
+"""What a report says, as finished text: all arithmetic and wording happens here, none in a template."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from voiceflow_ml.latency.quantiles import Interval
+from voiceflow_ml.latency.verdict import Outcome, Verdict
+from voiceflow_ml.results.record import Measurement, Planned, Result, Session, State
+from voiceflow_ml.units import format_count, format_ns
+
+HORIZON_SHARE = 8
+"""A MET covers interference that comes back at least every span / 8."""
+NOT_RUN = "NOT RUN"
+ERROR = "ERROR"
+_NOTHING = "-"
+_WORST_FIRST = (Outcome.INVALID, Outcome.BREACHED, ERROR, Outcome.INCONCLUSIVE, NOT_RUN, Outcome.MET)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One objective of the report's table, every cell as text."""
+
+    verdict: str
+    label: str
+    objective: str
+    measured: str
+    interval: str
+    margin: str
+    samples: str
+    span: str
+    horizon: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Detail:
+    """How one test was measured, as name-value pairs of text, and what was found."""
+
+    label: str
+    node_id: str
+    method: tuple[tuple[str, str], ...]
+    percentiles: tuple[tuple[str, str], ...]
+    findings: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class ReportView:
+    """Everything the report's template may use."""
+
+    headline: str
+    coverage: str
+    report_only: bool
+    interrupted: bool
+    confidence: str
+    rows: tuple[Row, ...]
+    details: tuple[Detail, ...]
+    environment: tuple[tuple[str, str], ...]
+    started_at: str
+    command: str
+
+
+def build_view(session: Session, results: Sequence[Result]) -> ReportView:
+    """Word a session and its results for a report.
+
+    Args:
+        session: the session's record.
+        results: its finished tests, in the order of the plan.
+    """
+    rows = build_rows(session, results)
+    return ReportView(
+        headline=headline(rows),
+        coverage=_coverage(rows),
+        report_only=session.policy == "report-only",
+        interrupted=not session.finished,
+        confidence=f"{session.confidence * 100:g} %",
+        rows=tuple(sorted(rows, key=lambda row: _WORST_FIRST.index(row.verdict))),
+        details=tuple(_detail(result, result.measurement) for result in results if result.measurement),
+        environment=tuple(session.environment.items()),
+        started_at=session.started_at,
+        command=session.command,
+    )
+
+
+def build_rows(session: Session, results: Sequence[Result]) -> tuple[Row, ...]:
+    """One row for each objective of the plan, then one for each declared objective that no test covers."""
+    by_node = {result.planned.node_id: result for result in results}
+    rows: list[Row] = []
+    for planned in session.planned:
+        rows += _planned_rows(planned, by_node.get(planned.node_id), finished=session.finished)
+    covered = {planned.label for planned in session.planned}
+    for declared in session.declared:
+        if declared.label not in covered:
+            rows += _empty_rows(declared, NOT_RUN, "no test of this run measures it")
+    return tuple(rows)
+
+
+def headline(rows: Sequence[Row]) -> str:
+    """``"1 BREACHED, 2 MET"``, worst first; ``"nothing was measured"`` without rows."""
+    counts = [(str(kind), sum(row.verdict == kind for row in rows)) for kind in _WORST_FIRST]
+    return ", ".join(f"{count} {kind}" for kind, count in counts if count) or "nothing was measured"
+
+
+def one_line(text: str) -> str:
+    """Any text as one printable line: white space becomes single spaces, control characters go."""
+    return " ".join("".join(c if c.isprintable() else " " * c.isspace() for c in text).split())
+
+
+def _coverage(rows: Sequence[Row]) -> str:
+    """How much of what was declared has a number. A promise that any test measured is covered."""
+    measured = {row.label for row in rows if row.verdict not in (NOT_RUN, ERROR)}
+    missing = {row.label: row.verdict for row in rows if row.label not in measured}
+    if not rows:
+        return "No promise was declared."
+    if not missing:
+        return "Every declared promise was measured."
+    names = ", ".join(f"{label} ({verdict})" for label, verdict in missing.items())
+    have = "has" if len(missing) == 1 else "have"
+    return f"{len(missing)} of {len(measured) + len(missing)} declared promises {have} no measurement: {names}."
+
+
+def _planned_rows(planned: Planned, result: Result | None, *, finished: bool) -> list[Row]:
+    if result is None:
+        reason = "not reached" if finished else "the run has not got to it, or ended before it did"
+        return _empty_rows(planned, NOT_RUN, reason)
+    if result.measurement is None:
+        return _empty_rows(planned, NOT_RUN if result.state is State.SKIPPED else ERROR, result.reason)
+    return [
+        _measured_row(planned, statistic, verdict, result.measurement)
+        for statistic, verdict in zip(planned.limits_ns, result.measurement.verdicts, strict=True)
+    ]
+
+
+def _empty_rows(planned: Planned, verdict: str, reason: str) -> list[Row]:
+    return [
+        Row(
+            verdict=verdict,
+            label=one_line(planned.label),
+            objective=objective_text(statistic, limit_ns),
+            measured=_NOTHING,
+            interval=_NOTHING,
+            margin=_NOTHING,
+            samples=_NOTHING,
+            span=_NOTHING,
+            horizon=_NOTHING,
+            sentence=one_line(reason).rstrip(".") or "no reason was given",
+        )
+        for statistic, limit_ns in planned.limits_ns.items()
+    ]
+
+
+def _measured_row(planned: Planned, statistic: str, verdict: Verdict, measurement: Measurement) -> Row:
+    return Row(
+        verdict=str(verdict.outcome),
+        label=one_line(planned.label),
+        objective=objective_text(statistic, verdict.limit_ns),
+        measured=format_ns(verdict.measured_ns),
+        interval=interval_text(verdict.interval),
+        margin=_margin(verdict),
+        samples=format_count(verdict.samples),
+        span=format_ns(measurement.span_ns),
+        horizon=format_ns(measurement.span_ns / HORIZON_SHARE) if verdict.outcome is Outcome.MET else _NOTHING,
+        sentence=one_line(verdict.sentence),
+    )
+
+
+def _margin(verdict: Verdict) -> str:
+    """Distance to the limit as a share of it; a number that is not about the promise has none."""
+    if verdict.outcome is Outcome.INVALID:
+        return _NOTHING
+    return f"{round(100 * (1 - verdict.measured_ns / verdict.limit_ns)):+d} %"
+
+
+def objective_text(statistic: str, limit_ns: int) -> str:
+    """``"P99 <= 10 ms"``."""
+    return f"{statistic} <= {format_ns(limit_ns, digits=6)}"
+
+
+def interval_text(interval: Interval) -> str:
+    """``"[4.40 ms, 4.95 ms]"``; an open side is said in words."""
+    low = format_ns(interval.low_ns) if interval.low_ns is not None else "no lower bound"
+    high = format_ns(interval.high_ns) if interval.high_ns is not None else "no upper bound"
+    return f"[{low}, {high}]"
+
+
+_STOPPED_BY = {
+    "decided": "every objective was decided",
+    "samples": "the sample budget was spent",
+    "time": "the time budget was spent",
+}
+
+
+def _detail(result: Result, measurement: Measurement) -> Detail:
+    taken = len(measurement.samples_ns)
+    return Detail(
+        label=result.planned.label,
+        node_id=result.planned.node_id,
+        method=(
+            ("timed", measurement.boundary),
+            ("inputs", measurement.inputs),
+            ("kept samples", f"{format_count(taken)} in {format_count(measurement.blocks)} blocks"),
+            ("span", format_ns(measurement.span_ns)),
+            ("stopped because", _STOPPED_BY.get(measurement.stopped_by, measurement.stopped_by)),
+            ("cold start (first call, not judged)", format_ns(measurement.cold_start_ns)),
+            (
+                "discarded",
+                f"{measurement.warmup_calls} warm-up calls, {measurement.settling_calls} at block starts",
+            ),
+            ("garbage collector", "off inside blocks, on between them"),
+            ("seed of the gaps", str(measurement.seed)),
+            *measurement.facts.items(),
+        ),
+        percentiles=tuple((name, format_ns(value)) for name, value in measurement.percentiles_ns.items()),
+        findings=tuple((str(finding.severity), finding.sentence) for finding in measurement.findings),
+    )

@@ -1,0 +1,1 @@
+"""Results: one versioned JSON file for each finished test."""

@@ -1,0 +1,226 @@
+"""The record of one test and of one session, as written to disk.
+
+History of the format:
+
+* version 1: first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from voiceflow_ml.errors import ResultError
+from voiceflow_ml.hardware.evidence import Finding, Severity
+from voiceflow_ml.latency.quantiles import Interval
+from voiceflow_ml.latency.verdict import Outcome, Verdict
+
+SCHEMA_VERSION = 1
+
+
+class State(StrEnum):
+    """What became of a planned test."""
+
+    MEASURED = "measured"
+    SKIPPED = "skipped"
+    ERROR = "error"
+    NOT_RUN = "not run"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A test that this session set out to measure.
+
+    Attributes:
+        node_id: pytest's id of the test.
+        model: name of the model.
+        stage: what is timed.
+        target: where it must run.
+        limits_ns: statistic name (``"P99"``) -> limit in nanoseconds.
+    """
+
+    node_id: str
+    model: str
+    stage: str
+    target: str
+    limits_ns: Mapping[str, int]
+
+    @property
+    def label(self) -> str:
+        """``"fast-cnn · model-inference · cpu"``."""
+        return f"{self.model} · {self.stage} · {self.target}"
+
+
+def plan_to_json(planned: Sequence[Planned], declared: Sequence[Planned]) -> str:
+    """A session's plan as one line of JSON: the tests it will run, and all declared promises."""
+    return json.dumps({"planned": [asdict(entry) for entry in planned], "declared": [asdict(e) for e in declared]})
+
+
+def plan_from_json(text: str) -> tuple[tuple[Planned, ...], tuple[Planned, ...]]:
+    """What :func:`plan_to_json` wrote: planned, declared."""
+    content = json.loads(text)
+    planned, declared = (tuple(Planned(**entry) for entry in content[key]) for key in ("planned", "declared"))
+    return planned, declared
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was measured: raw samples, verdicts and the evidence that they rest on.
+
+    Attributes:
+        samples_ns: latencies in nanoseconds, in arrival order.
+        percentiles_ns: statistic name -> nearest-rank percentile.
+        cold_start_ns: the first call; never judged.
+        warmup_calls: calls discarded after it.
+        settling_calls: calls discarded at the start of blocks.
+        blocks: number of blocks.
+        span_ns: from the first kept block's start to the last one's end.
+        stopped_by: ``"decided"``, ``"samples"`` or ``"time"``.
+        seed: seed of the random gaps.
+        boundary: what lies between the two clock reads.
+        inputs: what the model was fed.
+        verdicts: one for each objective.
+        findings: what is known about where and how it ran.
+        facts: what a reader needs to reproduce it.
+    """
+
+    samples_ns: tuple[int, ...]
+    percentiles_ns: Mapping[str, int]
+    cold_start_ns: int
+    warmup_calls: int
+    settling_calls: int
+    blocks: int
+    span_ns: int
+    stopped_by: str
+    seed: int
+    boundary: str
+    inputs: str
+    verdicts: tuple[Verdict, ...]
+    findings: tuple[Finding, ...]
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One finished test.
+
+    Attributes:
+        planned: what it set out to measure.
+        state: what became of it.
+        reason: why it was skipped or failed; empty for a measured test.
+        started_at: ISO 8601, UTC.
+        measurement: None unless ``state`` is MEASURED.
+    """
+
+    planned: Planned
+    state: State
+    reason: str
+    started_at: str
+    measurement: Measurement | None = None
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """The verdict of each objective; empty when nothing was measured."""
+        return tuple(verdict.outcome for verdict in self.measurement.verdicts) if self.measurement else ()
+
+    def to_json(self) -> str:
+        """This result as one line of JSON."""
+        return json.dumps({"schema_version": SCHEMA_VERSION, **asdict(self)}, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str, source: str = "result") -> Result:
+        """Read a result back.
+
+        Args:
+            text: what :meth:`to_json` wrote.
+            source: where the text comes from, for messages.
+
+        Raises:
+            ResultError: not JSON, another version, or a field that is missing.
+        """
+        content = _load(text, source)
+        try:
+            return cls(
+                planned=Planned(**content["planned"]),
+                state=State(content["state"]),
+                reason=content["reason"],
+                started_at=content["started_at"],
+                measurement=_measurement(content["measurement"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ResultError(f"{source} is not a result of version {SCHEMA_VERSION}: {error!r}") from None
+
+
+@dataclass(frozen=True)
+class Session:
+    """One pytest run: what it planned, where, and how it was started.
+
+    Attributes:
+        started_at: ISO 8601, UTC.
+        command: the command line that reproduces it.
+        policy: ``"strict"``, ``"lenient"`` or ``"report-only"``.
+        confidence: confidence asked of every verdict.
+        environment: facts about the machine and the code.
+        planned: the tests of this run, in order.
+        declared: promises of the sla.toml files in play, whether or not a test covers them.
+        finished: false until the run ended by itself; a killed run leaves it so.
+    """
+
+    started_at: str
+    command: str
+    policy: str
+    confidence: float
+    environment: Mapping[str, str]
+    planned: tuple[Planned, ...] = ()
+    declared: tuple[Planned, ...] = ()
+    finished: bool = False
+
+    def to_json(self) -> str:
+        """This session as JSON."""
+        return json.dumps({"schema_version": SCHEMA_VERSION, **asdict(self)}, ensure_ascii=False, indent=2)
+
+    @classmethod
+    def from_json(cls, text: str, source: str = "session") -> Session:
+        """Read a session back; arguments and errors as in :meth:`Result.from_json`."""
+        content = _load(text, source)
+        try:
+            planned, declared = (
+                tuple(Planned(**entry) for entry in content.pop(field)) for field in ("planned", "declared")
+            )
+            return cls(**content, planned=planned, declared=declared)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ResultError(f"{source} is not a session of version {SCHEMA_VERSION}: {error!r}") from None
+
+
+def _load(text: str, source: str) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(text)
+        version = content.pop("schema_version")
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        raise ResultError(f"{source} is not a voiceflow-ml result file") from None
+    if version != SCHEMA_VERSION:
+        raise ResultError(f"{source} has schema version {version}, this release reads {SCHEMA_VERSION}")
+    return content
+
+
+def _measurement(content: dict[str, Any] | None) -> Measurement | None:
+    if content is None:
+        return None
+    return Measurement(
+        **{
+            **content,
+            "samples_ns": tuple(content["samples_ns"]),
+            "verdicts": tuple(_verdict(entry) for entry in content["verdicts"]),
+            "findings": tuple(
+                Finding(Severity(entry["severity"]), entry["fact"], entry["remedy"]) for entry in content["findings"]
+            ),
+        }
+    )
+
+
+def _verdict(entry: dict[str, Any]) -> Verdict:
+    outcome, interval = Outcome(entry["outcome"]), Interval(**entry["interval"])
+    return Verdict(**{**entry, "outcome": outcome, "interval": interval})
