@@ -1,0 +1,41 @@
+"""``voiceflow``: speech data, training, export and evaluation from the command line.
+
+Heavy imports happen inside the commands, so ``voiceflow --help`` needs only typer.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from voiceflow_ml.commands import data, model, report
+from voiceflow_ml.errors import VoiceflowError
+
+USAGE_EXIT_CODE = 2
+
+app = typer.Typer(
+    name="voiceflow",
+    help="Latency promises you can trust, and the speech models they are made for.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(data.app, name="data")
+app.add_typer(model.train_app, name="train")
+app.add_typer(report.app, name="report")
+app.command("export")(model.export_command)
+app.command("evaluate-segmentation")(model.evaluate_command)
+
+
+def main() -> None:
+    """Run the command line; an error of this package becomes one line on stderr and exit code 2."""
+    try:
+        app()
+    except VoiceflowError as error:
+        print(f"voiceflow: {error}", file=sys.stderr)
+        raise SystemExit(USAGE_EXIT_CODE) from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The sub-commands of ``voiceflow``, one module for each subject."""

@@ -1,0 +1,100 @@
+"""``voiceflow train``, ``export`` and ``evaluate-segmentation``."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from voiceflow_ml.audio import read_wav
+from voiceflow_ml.commands.data import DEFAULT_DATA_DIR
+from voiceflow_ml.commands.extras import needs_extra
+from voiceflow_ml.errors import ConfigError
+from voiceflow_ml.models.shipped import MODEL_SAMPLE_RATE_HZ, MODEL_WINDOW_SAMPLES, shipped_speech_path
+
+train_app = typer.Typer(help="Train a model on simulated conversations of real voices.", no_args_is_help=True)
+
+
+@train_app.callback()
+def _train() -> None:
+    """Keep ``fast-cnn`` a sub-command although it is the only one."""
+
+
+@train_app.command("fast-cnn")
+def train_fast_cnn(
+    out: Annotated[Path, typer.Option(help="Run folder; a run that was stopped continues there.")] = Path(
+        "runs/fast-cnn"
+    ),
+    data: Annotated[Path, typer.Option(help="Folder that `voiceflow data prepare` filled.")] = DEFAULT_DATA_DIR,
+    steps: Annotated[int | None, typer.Option(help="Optimizer steps (default: the shipped model's).")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of weights and conversations.")] = 0,
+    minutes: Annotated[float | None, typer.Option(help="Stop and save after this much time.")] = None,
+) -> None:
+    """Train the Fast CNN; the defaults are the shipped model's."""
+    with needs_extra("train"):
+        from voiceflow_ml.training.config import TrainConfig  # noqa: PLC0415
+        from voiceflow_ml.training.simulate.bank import load_bank  # noqa: PLC0415
+        from voiceflow_ml.training.train import train  # noqa: PLC0415
+    config = TrainConfig(seed=seed) if steps is None else TrainConfig(seed=seed, steps=steps)
+    max_seconds = math.inf if minutes is None else 60.0 * minutes
+    checkpoint = train(config, load_bank(data, "train"), out, progress=typer.echo, max_seconds=max_seconds)
+    typer.echo(f"checkpoint: {checkpoint}")
+
+
+def export_command(
+    checkpoint: Annotated[Path, typer.Argument(help="checkpoint.pt of a training run.")],
+    out: Annotated[Path, typer.Option(help="Folder for the .onnx and its .json card.")],
+    speech: Annotated[Path | None, typer.Option(help="WAV to prove parity on (default: the shipped one).")] = None,
+) -> None:
+    """Export a checkpoint to ONNX and prove that both compute the same on real speech."""
+    with needs_extra("export"):
+        from voiceflow_ml.export.onnx import export  # noqa: PLC0415
+    audio, _ = read_wav(speech or shipped_speech_path(), sample_rate_hz=MODEL_SAMPLE_RATE_HZ)
+    result = export(checkpoint, out, speech=audio)
+    errors = ", ".join(f"{name} {error:.2g}" for name, error in result.parity_error.items())
+    typer.echo(f"{result.model_path}\nsha256 {result.sha256}\nparity with torch on real speech: {errors}")
+
+
+def evaluate_command(
+    model: Annotated[Path, typer.Argument(help="An exported .onnx.")],
+    data: Annotated[Path, typer.Option(help="Folder that `voiceflow data prepare` filled.")] = DEFAULT_DATA_DIR,
+    split: Annotated[list[str] | None, typer.Option(help="dev or test; may repeat (default: dev).")] = None,
+    conversations: Annotated[int, typer.Option(min=1, help="Simulated conversations of 30 s per split.")] = 60,
+    card: Annotated[Path | None, typer.Option(help="Model card to write the scores into.")] = None,
+) -> None:
+    """Score who-talks-when over 3 s windows of simulated conversations of unseen voices."""
+    with needs_extra("export"):
+        from voiceflow_ml.training.evaluate import evaluate, evaluation_windows, onnx_segmenter  # noqa: PLC0415
+        from voiceflow_ml.training.simulate.bank import load_bank  # noqa: PLC0415
+        from voiceflow_ml.training.simulate.conversation import SimulationConfig  # noqa: PLC0415
+
+        segment = onnx_segmenter(model)
+    scores: dict[str, dict[str, float | int]] = {}
+    for name in split or ["dev"]:
+        if name not in ("dev", "test"):
+            raise ConfigError(f"--split {name!r}: valid splits are dev and test")
+        bank = load_bank(data, "dev" if name == "dev" else "test")
+        windows = evaluation_windows(bank, SimulationConfig(), MODEL_WINDOW_SAMPLES, conversations=conversations)
+        scores[name] = evaluate(segment, windows).to_dict()
+        typer.echo(f"{name}: local DER {scores[name]['local_der_percent']} % {json.dumps(scores[name])}")
+    if card is not None:
+        _add_scores(card, scores, conversations)
+
+
+def _add_scores(card: Path, scores: dict[str, dict[str, float | int]], conversations: int) -> None:
+    from voiceflow_ml.files import write_text_atomic  # noqa: PLC0415
+
+    try:
+        content = json.loads(card.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--card {card}: not a readable model card ({error})") from error
+    content["evaluation"] = {
+        "what": "local DER over 3 s windows, 20 ms frames, overlap scored, no collar, simulated conversations",
+        "conversations_per_split": conversations,
+        **content.get("evaluation", {}),
+        **scores,
+    }
+    write_text_atomic(card, json.dumps(content, indent=2) + "\n")

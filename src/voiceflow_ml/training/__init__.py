@@ -1,0 +1,1 @@
+"""Data, simulation and training loops for the models (extra ``train``)."""

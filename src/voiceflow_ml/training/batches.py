@@ -1,0 +1,75 @@
+"""Batches by number: the same bank, config and step give the same batch, on any run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from voiceflow_ml.models.powerset import activity_to_classes
+from voiceflow_ml.training.config import TrainConfig
+from voiceflow_ml.training.simulate.bank import SpeechBank
+from voiceflow_ml.training.simulate.conversation import simulate
+from voiceflow_ml.training.simulate.windows import cut_windows
+
+_TRAINING_STREAM = 0
+_AHEAD = 3
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's windows, as tensors.
+
+    Attributes:
+        audio: float32 ``[batch, samples]``.
+        activity: bool ``[batch, frames, 3]``.
+        classes: int64 ``[batch, frames]``.
+        speakers: int64 ``[batch, 3]``.
+    """
+
+    audio: Tensor
+    activity: Tensor
+    classes: Tensor
+    speakers: Tensor
+
+
+def make_batch(bank: SpeechBank, config: TrainConfig, step: int) -> Batch:
+    """Simulate the batch of one step.
+
+    Args:
+        bank: The training voices.
+        config: The run.
+        step: Number of the step, from 0.
+    """
+    first = step * config.conversations_per_step
+    conversations = (
+        simulate(bank, config.simulation, (config.seed, _TRAINING_STREAM, first + number))
+        for number in range(config.conversations_per_step)
+    )
+    windows = cut_windows(conversations, config.window_samples)
+    return Batch(
+        torch.from_numpy(windows.audio),
+        torch.from_numpy(windows.activity),
+        torch.from_numpy(activity_to_classes(windows.activity)),
+        torch.from_numpy(windows.speakers),
+    )
+
+
+def batches(bank: SpeechBank, config: TrainConfig, first_step: int) -> Iterator[Batch]:
+    """The batches from ``first_step`` to the run's last, simulated a few steps ahead in a thread."""
+    with ThreadPoolExecutor(1) as pool:
+        pending: list[Future[Batch]] = []
+        try:
+            for step in range(first_step, config.steps + _AHEAD):
+                if step < config.steps:
+                    pending.append(pool.submit(make_batch, bank, config, step))
+                if step >= first_step + _AHEAD or step >= config.steps:
+                    if not pending:
+                        return
+                    yield pending.pop(0).result()
+        finally:
+            for future in pending:
+                future.cancel()

@@ -1,0 +1,111 @@
+"""Checkpoints: written whole or not at all, read without running code from the file."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from voiceflow_ml.errors import TrainingError
+from voiceflow_ml.files import atomic_path
+from voiceflow_ml.models.fast_cnn import FastCnn
+from voiceflow_ml.training.config import TrainConfig
+
+CHECKPOINT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of a training run between two steps.
+
+    Attributes:
+        config: The run's configuration.
+        step: Steps done.
+        seconds: Wall time spent on them.
+        hardware: What kind of machine spent it.
+        manifest_sha256: The data.
+        speakers: Names of the training speakers, in the order of the speaker loss.
+        model: State of the network.
+        speaker_loss: State of the speaker loss.
+        optimizer: State of the optimizer.
+    """
+
+    config: TrainConfig
+    step: int
+    seconds: float
+    hardware: str
+    manifest_sha256: str
+    speakers: tuple[str, ...]
+    model: dict[str, Any]
+    speaker_loss: dict[str, Any]
+    optimizer: dict[str, Any]
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint atomically, replacing the one before.
+
+    Raises:
+        TrainingError: The file cannot be written.
+    """
+    content = {
+        "version": CHECKPOINT_VERSION,
+        "config": checkpoint.config.to_dict(),
+        "step": checkpoint.step,
+        "seconds": checkpoint.seconds,
+        "hardware": checkpoint.hardware,
+        "manifest_sha256": checkpoint.manifest_sha256,
+        "speakers": list(checkpoint.speakers),
+        "model": checkpoint.model,
+        "speaker_loss": checkpoint.speaker_loss,
+        "optimizer": checkpoint.optimizer,
+    }
+    try:
+        with atomic_path(path) as temporary:
+            torch.save(content, temporary)
+    except OSError as error:
+        raise TrainingError(f"{path}: checkpoint cannot be written: {error.strerror or error}") from error
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises:
+        TrainingError: It is missing, damaged, or of another version.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        if content["version"] != CHECKPOINT_VERSION:
+            raise TrainingError(f"{path}: checkpoint version {content['version']}, expected {CHECKPOINT_VERSION}")
+        fields = {key: value for key, value in content.items() if key != "version"}
+        fields["config"] = TrainConfig.from_dict(fields["config"])
+        fields["speakers"] = tuple(fields["speakers"])
+        return Checkpoint(**fields)
+    except FileNotFoundError:
+        raise TrainingError(f"{path}: no such checkpoint; voiceflow train fast-cnn writes one") from None
+    except (
+        OSError,
+        RuntimeError,
+        EOFError,
+        KeyError,
+        TypeError,
+        ValueError,
+        pickle.UnpicklingError,
+    ) as error:
+        raise TrainingError(f"{path}: not a readable checkpoint ({type(error).__name__})") from error
+
+
+def load_model(checkpoint: Checkpoint) -> FastCnn:
+    """The checkpoint's network, ready for inference.
+
+    Raises:
+        TrainingError: The weights do not fit the configuration.
+    """
+    model = FastCnn(checkpoint.config.model)
+    try:
+        model.load_state_dict(checkpoint.model)
+    except RuntimeError as error:
+        raise TrainingError(f"the checkpoint's weights do not fit its configuration: {error}") from error
+    return model.eval()

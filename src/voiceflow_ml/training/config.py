@@ -1,0 +1,95 @@
+"""Every hyper-parameter of a Fast CNN training run, in one frozen record."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from voiceflow_ml.errors import TrainingError
+from voiceflow_ml.models.fast_cnn import WINDOW_SAMPLES, FastCnnConfig
+from voiceflow_ml.training.simulate.conversation import SimulationConfig
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A training run.
+
+    Attributes:
+        seed: Of the weights and of every simulated conversation.
+        steps: Optimizer steps; the learning rate falls to zero over them.
+        conversations_per_step: Simulated conversations in a batch, each cut into windows.
+        window_samples: Length of a window.
+        learning_rate: The highest, reached after the warm-up.
+        warmup_steps: Steps of linear rise.
+        weight_decay: Of AdamW.
+        clip_norm: Largest norm of the gradient.
+        speaker_weight: Weight of the speaker loss beside the segmentation loss.
+        speaker_margin: Margin of the speaker loss, in cosine.
+        speaker_scale: Scale of its cosines.
+        min_alone_s: Seconds a speaker must talk alone in a window to count in it.
+        bf16: Whether the network runs under bfloat16 autocast.
+        log_every: Steps between two lines of the learning curve.
+        save_every: Steps between two checkpoints.
+        simulation: What conversations are like.
+        model: Shape of the network.
+    """
+
+    seed: int = 0
+    steps: int = 2_600
+    conversations_per_step: int = 10
+    window_samples: int = WINDOW_SAMPLES
+    learning_rate: float = 2e-3
+    warmup_steps: int = 60
+    weight_decay: float = 0.01
+    clip_norm: float = 5.0
+    speaker_weight: float = 0.1
+    speaker_margin: float = 0.1
+    speaker_scale: float = 20.0
+    min_alone_s: float = 0.5
+    bf16: bool = True
+    log_every: int = 20
+    save_every: int = 100
+    simulation: SimulationConfig = field(default_factory=SimulationConfig)
+    model: FastCnnConfig = field(default_factory=FastCnnConfig)
+
+    def __post_init__(self) -> None:
+        counts = {
+            "steps": self.steps,
+            "conversations_per_step": self.conversations_per_step,
+            "log_every": self.log_every,
+            "save_every": self.save_every,
+        }
+        for name, value in counts.items():
+            if value < 1:
+                raise TrainingError(f"{name} must be at least 1, got {value}")
+        if not self.learning_rate > 0.0:
+            raise TrainingError(f"learning_rate must be positive, got {self.learning_rate}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain dicts, lists and numbers, for checkpoints and JSON."""
+        plain = asdict(self)
+        plain["simulation"] = {
+            key: list(value) if isinstance(value, tuple) else value for key, value in plain["simulation"].items()
+        }
+        return plain
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> TrainConfig:
+        """The reverse of ``to_dict``.
+
+        Raises:
+            TrainingError: Unknown or missing fields.
+        """
+        try:
+            simulation: dict[str, Any] = {
+                key: tuple(value) if isinstance(value, list) else value for key, value in plain["simulation"].items()
+            }
+            return cls(
+                **{
+                    **plain,
+                    "simulation": SimulationConfig(**simulation),
+                    "model": FastCnnConfig(**plain["model"]),
+                }
+            )
+        except (TypeError, KeyError) as error:
+            raise TrainingError(f"training configuration does not fit this version: {error}") from error

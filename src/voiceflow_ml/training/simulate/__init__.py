@@ -1,0 +1,1 @@
+"""Seeded conversations from real clips: turns, overlap, rooms, noise, and exact labels."""

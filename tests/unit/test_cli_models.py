@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.speech_data import write_data_dir
+from voiceflow_ml import cli
+from voiceflow_ml.models.shipped import shipped_model_path
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(cli.app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    monkeypatch.setattr(sys, "argv", ["voiceflow", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 2
+    message = capsys.readouterr().err
+    assert len(message.splitlines()) == 1
+    return message
+
+
+def test_help_names_the_commands_and_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from typer.testing import CliRunner; from voiceflow_ml.cli import app; "
+        "print(CliRunner().invoke(app, ['--help']).output); "
+        "print(sorted({'torch', 'onnx', 'onnxruntime', 'scipy', 'soundfile', 'jinja2'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for name in ("data", "train", "export", "evaluate-segmentation"):
+        assert name in done.stdout
+    assert done.stdout.strip().endswith("[]")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "module", "extra"),
+    [
+        (("data", "prepare"), "soundfile", "train"),
+        (("train", "fast-cnn"), "torch", "train"),
+        (("export", "checkpoint.pt", "--out", "out"), "torch", "export"),
+        (("evaluate-segmentation", str(shipped_model_path())), "onnxruntime", "export"),
+    ],
+)
+def test_a_missing_extra_is_one_sentence_with_the_line_that_installs_it(
+    arguments: tuple[str, ...], module: str, extra: str
+) -> None:
+    code = "import sys; sys.modules[sys.argv.pop(1)] = None; from voiceflow_ml.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code, module, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.strip() == (
+        f'voiceflow: this command needs {module}, which is not installed; run: pip install "voiceflow-ml[{extra}]"'
+    )
+
+
+def test_evaluating_a_model_writes_the_scores_into_its_card(tmp_path: Path) -> None:
+    data_dir = write_data_dir(tmp_path / "data", split="dev")
+    card = tmp_path / "card.json"
+    card.write_text("{}")
+    output = run(
+        "evaluate-segmentation",
+        str(shipped_model_path()),
+        *("--data", str(data_dir), "--split", "dev", "--conversations", "1", "--card", str(card)),
+    )
+    assert output.startswith("dev: local DER ")
+    scores = json.loads(card.read_text())["evaluation"]
+    assert scores["conversations_per_split"] == 1
+    assert scores["dev"]["windows"] == 10
+
+
+def test_user_errors_are_one_line_and_exit_code_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = str(tmp_path / "none")
+    assert "voiceflow data prepare" in refused(monkeypatch, capsys, "train", "fast-cnn", "--data", missing)
+    assert "no such checkpoint" in refused(monkeypatch, capsys, "export", missing, "--out", str(tmp_path))
+    assert "no such model file" in refused(monkeypatch, capsys, "evaluate-segmentation", missing)
+    model = str(shipped_model_path())
+    assert "valid splits are dev and test" in refused(
+        monkeypatch, capsys, "evaluate-segmentation", model, "--split", "train"
+    )
+    assert "unknown speech package" in refused(monkeypatch, capsys, "data", "prepare", "--package", "x")
+    assert "is not prepared" in refused(
+        monkeypatch, capsys, "data", "sample", "--data", missing, "--out", str(tmp_path)
+    )

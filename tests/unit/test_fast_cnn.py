@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from tests.speech_data import TINY_MODEL
+from voiceflow_ml.models.fast_cnn import FastCnn, FastCnnConfig, LogMel, mel_filters, output_frames, parameter_count
+
+
+def test_the_shipped_shape_has_at_most_two_and_a_half_million_parameters() -> None:
+    assert parameter_count(FastCnn(FastCnnConfig())) <= 2_500_000
+
+
+@pytest.mark.parametrize("samples", [640, 47_999, 48_000, 48_001, 100_000])
+def test_output_shapes(samples: int) -> None:
+    model = FastCnn(TINY_MODEL).eval()
+    with torch.no_grad():
+        logits, embeddings = model(torch.zeros(2, samples))
+    assert logits.shape == (2, output_frames(samples), 7)
+    assert embeddings.shape == (2, 3, TINY_MODEL.embedding_dim)
+
+
+def test_three_seconds_give_150_frames_of_20_ms() -> None:
+    assert output_frames(48_000) == 150
+
+
+def test_embeddings_have_length_one_and_silence_is_finite() -> None:
+    model = FastCnn(TINY_MODEL).eval()
+    with torch.no_grad():
+        logits, embeddings = model(torch.zeros(1, 48_000))
+    assert torch.isfinite(logits).all()
+    assert embeddings.norm(dim=2).allclose(torch.ones(1, 3), atol=1e-3)
+
+
+def test_windows_of_a_batch_do_not_touch_each_other() -> None:
+    torch.manual_seed(0)
+    model = FastCnn(TINY_MODEL).eval()
+    audio = torch.randn(3, 16_000) * 0.1
+    with torch.no_grad():
+        together, _ = model(audio)
+        alone, _ = model(audio[1:2])
+    torch.testing.assert_close(together[1:2], alone, atol=1e-5, rtol=0.0)
+
+
+def test_loudness_hardly_matters() -> None:
+    # The mean of the log spectrum is removed, so a gain shifts nothing but the floor.
+    torch.manual_seed(0)
+    log_mel = LogMel(16)
+    audio = torch.randn(1, 16_000) * 0.1
+    torch.testing.assert_close(log_mel(audio), log_mel(audio * 0.5), atol=1e-2, rtol=0.0)
+
+
+def test_a_tone_lights_the_band_that_holds_it() -> None:
+    # A tone that is switched on half-way, since a constant one is the mean that is removed.
+    seconds = torch.arange(16_000) / 16_000
+    tone = torch.sin(2 * math.pi * 1_000.0 * seconds) * (seconds > 0.5) * 0.5
+    rise = LogMel(32)(tone[None])[0, 0, :, 80] - LogMel(32)(tone[None])[0, 0, :, 20]
+    centre_bin = mel_filters(32)[int(rise.argmax())].argmax()
+    assert abs(float(centre_bin) * 40.0 - 1_000.0) <= 80.0
+
+
+@pytest.mark.parametrize("mels", [16, 64, 80])
+def test_mel_filters_are_complete(mels: int) -> None:
+    filters = mel_filters(mels)
+    assert filters.shape == (mels, 201)
+    np.testing.assert_allclose(filters.sum(dim=1).numpy(), 1.0, rtol=1e-5)
+    assert bool((filters >= 0).all())
+
+
+def test_given_activity_decides_whose_frames_are_pooled() -> None:
+    torch.manual_seed(0)
+    model = FastCnn(TINY_MODEL).eval()
+    audio = torch.randn(1, 48_000) * 0.1
+    first_half = torch.zeros(1, 150, 3)
+    first_half[:, :75, 0] = 1.0
+    swapped = first_half[:, :, [1, 0, 2]]
+    with torch.no_grad():
+        _, one = model(audio, first_half)
+        _, other = model(audio, swapped)
+    torch.testing.assert_close(one[:, 0], other[:, 1])

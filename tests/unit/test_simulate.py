@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.speech_data import shipped_bank, write_data_dir
+from voiceflow_ml.errors import DataError
+from voiceflow_ml.training.data.activity import FRAME_SAMPLES
+from voiceflow_ml.training.simulate.acoustics import coloured_noise, recorded_noise, room_response, telephone_gain
+from voiceflow_ml.training.simulate.bank import SpeechBank, Voice, load_bank
+from voiceflow_ml.training.simulate.conversation import Conversation, SimulationConfig, simulate
+from voiceflow_ml.training.simulate.windows import ABSENT, cut_windows
+
+BANK = shipped_bank()
+CLEAN = SimulationConfig(
+    seconds=6.0,
+    speaker_weights=(0.0, 0.0, 1.0),
+    room_chance=0.0,
+    telephone_chance=0.0,
+    recorded_noise_chance=0.0,
+    snr_db=(60.0, 60.0),
+    gain_db=(0.0, 0.0),
+)
+
+
+def test_the_same_seed_gives_the_same_samples_and_another_seed_others() -> None:
+    first, again, other = (simulate(BANK, SimulationConfig(seconds=3.0), (1, seed)) for seed in (5, 5, 6))
+    np.testing.assert_array_equal(first.audio, again.audio)
+    np.testing.assert_array_equal(first.activity, again.activity)
+    assert not np.array_equal(first.audio, other.audio)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10_000))
+def test_there_is_energy_where_the_labels_say_speech(seed: int) -> None:
+    conversation = simulate(BANK, CLEAN, (seed,))
+    frames = conversation.audio.reshape(-1, FRAME_SAMPLES)
+    level_db = 10.0 * np.log10(np.square(frames).mean(axis=1) + 1e-12)
+    active = conversation.activity.any(axis=1)
+    if active.any() and not active.all():
+        assert np.median(level_db[active]) > np.median(level_db[~active]) + 15.0
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10_000))
+def test_shape_range_and_never_more_than_two_at_once(seed: int) -> None:
+    conversation = simulate(BANK, SimulationConfig(seconds=3.0, overlap_chance=0.9), (seed,))
+    assert conversation.audio.shape == (48_000,)
+    assert conversation.audio.dtype == np.float32
+    assert float(np.abs(conversation.audio).max()) <= 1.0
+    assert conversation.activity.shape == (150, len(conversation.speakers))
+    assert conversation.activity.sum(axis=1).max(initial=0) <= 2
+
+
+def test_overlap_happens_when_asked_for_and_not_otherwise() -> None:
+    def overlap(chance: float) -> int:
+        conversations = (simulate(BANK, replace(CLEAN, overlap_chance=chance), (seed,)) for seed in range(8))
+        return sum(int((conversation.activity.sum(axis=1) == 2).sum()) for conversation in conversations)
+
+    assert overlap(0.0) == 0
+    assert overlap(0.9) > 50
+
+
+def test_nobody_speaks_in_a_noise_only_conversation() -> None:
+    config = SimulationConfig(seconds=3.0, speaker_weights=(1.0,))
+    conversation = simulate(BANK, config, (0,))
+    assert conversation.speakers == ()
+    assert conversation.activity.shape == (150, 0)
+    assert float(np.abs(conversation.audio).max()) > 0.0
+
+
+def test_voices_of_one_group_are_never_mixed() -> None:
+    voices = tuple(Voice(f"{voice.speaker}-{n}", voice.group, voice.clips) for voice in BANK.voices for n in range(3))
+    bank = SpeechBank(voices, (), "")
+    for seed in range(20):
+        drawn = bank.draw_voices(np.random.default_rng(seed), 4)
+        groups = [voices[index].group for index in drawn]
+        assert len(groups) == len(set(groups)) == 2
+
+
+def test_a_room_starts_with_the_direct_sound_and_decays() -> None:
+    response = room_response(np.random.default_rng(0))
+    assert response[0] == 1.0
+    half = response.size // 2
+    assert np.square(response[1:half]).sum() > 10 * np.square(response[half:]).sum()
+
+
+def test_a_telephone_passes_speech_and_stops_the_rest() -> None:
+    low, middle, high = telephone_gain(np.array([50.0, 1_000.0, 7_000.0]))
+    assert low < 0.01
+    assert middle > 0.95
+    assert high < 0.1
+
+
+def test_noises_have_unit_power() -> None:
+    rng = np.random.default_rng(0)
+    for noise in (coloured_noise(rng, 20_000), recorded_noise(rng, BANK, 20_000)):
+        assert np.square(noise).mean() == pytest.approx(1.0, rel=0.05)
+    assert not recorded_noise(rng, SpeechBank(BANK.voices, (), ""), 100).any()
+
+
+def test_windows_keep_the_three_who_talk_most() -> None:
+    activity = np.zeros((300, 4), dtype=bool)
+    activity[:100, 2] = True
+    activity[100:140, 0] = True
+    activity[140:145, 1] = True
+    activity[145:150, 3] = True
+    activity[150:, 3] = True
+    conversation = Conversation(np.arange(96_000, dtype=np.float32), activity, (10, 11, 12, 13))
+    windows = cut_windows([conversation], 48_000)
+    assert windows.speakers.tolist() == [[12, 10, 11], [13, ABSENT, ABSENT]]
+    assert windows.activity.sum(axis=1).tolist() == [[100, 40, 5], [150, 0, 0]]
+    np.testing.assert_array_equal(windows.audio[1], conversation.audio[48_000:])
+
+
+def test_conversations_shorter_than_a_window_are_refused() -> None:
+    with pytest.raises(ValueError, match="as long as one window"):
+        cut_windows([simulate(BANK, SimulationConfig(seconds=1.0), (0,))], 48_000)
+
+
+def test_a_bank_holds_one_split_only(tmp_path: Path) -> None:
+    data_dir = write_data_dir(tmp_path / "data")
+    bank = load_bank(data_dir, "train")
+    assert [voice.speaker for voice in bank.voices] == [voice.speaker for voice in BANK.voices]
+    np.testing.assert_array_equal(bank.voices[0].clips[0], BANK.voices[0].clips[0])
+    with pytest.raises(DataError, match="no speaker of the dev split"):
+        load_bank(data_dir, "dev")
+
+
+def test_a_cut_off_shard_is_named(tmp_path: Path) -> None:
+    data_dir = write_data_dir(tmp_path / "data")
+    shard = data_dir / "shards" / "shipped.i16"
+    shard.write_bytes(shard.read_bytes()[:2_000])
+    with pytest.raises(DataError, match=r"shipped\.i16: cut off"):
+        load_bank(data_dir, "train")
+    shard.unlink()
+    with pytest.raises(DataError, match=r"shipped\.i16: missing or empty"):
+        load_bank(data_dir, "train")

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.speech_data import TINY_RUN, shipped_bank
+from voiceflow_ml.errors import TrainingError
+from voiceflow_ml.files import atomic_path
+from voiceflow_ml.models.powerset import PERMUTATIONS
+from voiceflow_ml.training.batches import batches, make_batch
+from voiceflow_ml.training.checkpoint import load_checkpoint, load_model, save_checkpoint
+from voiceflow_ml.training.config import TrainConfig
+from voiceflow_ml.training.losses import PowersetLoss, SpeakerLoss, embeddable_speakers
+from voiceflow_ml.training.simulate.windows import ABSENT
+from voiceflow_ml.training.train import CURVE_NAME, learning_rate, read_curve, train
+
+BANK = shipped_bank()
+
+
+def curve_losses(run_dir: Path) -> list[tuple[float, float]]:
+    return [(point.segmentation_loss, point.speaker_loss) for point in read_curve(run_dir / CURVE_NAME)]
+
+
+def quiet(_: str) -> None:
+    """A progress line nobody reads."""
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+def test_a_resumed_run_ends_with_the_same_weights_to_the_last_digit(tmp_path: Path, bf16: bool) -> None:
+    config = replace(TINY_RUN, bf16=bf16)
+    whole = train(config, BANK, tmp_path / "whole", progress=quiet)
+    stops = iter([0.0, 0.0, 1.0, 1.0, 1.0, 99.0, 99.0, 99.0, 99.0])
+    train(config, BANK, tmp_path / "parts", progress=quiet, max_seconds=50.0, clock=lambda: next(stops, 99.0))
+    stopped_at = load_checkpoint(tmp_path / "parts" / "checkpoint.pt").step
+    assert 0 < stopped_at < config.steps
+    parts = train(config, BANK, tmp_path / "parts", progress=quiet)
+    first, second = load_checkpoint(whole), load_checkpoint(parts)
+    assert second.step == config.steps
+    for name, tensor in first.model.items():
+        assert torch.equal(tensor, second.model[name]), name
+    assert curve_losses(tmp_path / "whole")[-1] == curve_losses(tmp_path / "parts")[-1]
+
+
+def test_training_lowers_the_loss(tmp_path: Path) -> None:
+    config = replace(TINY_RUN, steps=20, log_every=5, learning_rate=1e-2, bf16=False)
+    lines: list[str] = []
+    train(config, BANK, tmp_path, progress=lines.append)
+    losses = curve_losses(tmp_path)
+    assert losses[-1][0] < 0.85 * losses[0][0]
+    assert lines[0].startswith("step 5/20  loss ")
+    assert read_curve(tmp_path / CURVE_NAME)[-1].step == 20
+
+
+def test_a_finished_run_does_nothing_more(tmp_path: Path) -> None:
+    path = train(TINY_RUN, BANK, tmp_path, progress=quiet)
+    before = path.read_bytes()
+    train(TINY_RUN, BANK, tmp_path, progress=quiet)
+    assert path.read_bytes() == before
+
+
+def test_a_run_folder_of_another_configuration_or_data_is_refused(tmp_path: Path) -> None:
+    train(TINY_RUN, BANK, tmp_path, progress=quiet)
+    with pytest.raises(TrainingError, match="another configuration; use another run folder"):
+        train(replace(TINY_RUN, seed=1), BANK, tmp_path, progress=quiet)
+    with pytest.raises(TrainingError, match="other speech data"):
+        train(TINY_RUN, replace(BANK, manifest_sha256="f" * 64), tmp_path, progress=quiet)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
+    config = replace(TINY_RUN, learning_rate=1e30, warmup_steps=1, bf16=False, steps=20)
+    with pytest.raises(TrainingError, match="lower learning_rate"):
+        train(config, BANK, tmp_path, progress=quiet)
+
+
+def test_batches_depend_on_nothing_but_their_number() -> None:
+    late = next(batches(BANK, TINY_RUN, 3))
+    alone = make_batch(BANK, TINY_RUN, 3)
+    assert torch.equal(late.audio, alone.audio)
+    assert torch.equal(late.classes, alone.classes)
+    assert sum(1 for _ in batches(BANK, TINY_RUN, 4)) == TINY_RUN.steps - 4
+    assert sum(1 for _ in batches(BANK, TINY_RUN, TINY_RUN.steps)) == 0
+
+
+def test_learning_rate_rises_then_falls_to_zero() -> None:
+    config = replace(TINY_RUN, steps=100, warmup_steps=10, learning_rate=1.0)
+    rates = [learning_rate(config, step) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[9] == pytest.approx(1.0)
+    assert rates[100] == pytest.approx(0.0)
+    assert all(before >= after for before, after in itertools.pairwise(rates[10:]))
+
+
+def test_powerset_loss_forgives_the_order_of_speakers() -> None:
+    classes = torch.tensor([[0, 1, 1, 4, 2, 3]])
+    loss = PowersetLoss()
+    for order in range(len(PERMUTATIONS)):
+        logits = 20.0 * torch.eye(7)[loss.permutations[order][classes]]
+        assert float(loss(logits, classes)) < 1e-4
+
+
+def test_powerset_loss_of_knowing_nothing_is_the_entropy() -> None:
+    assert float(PowersetLoss()(torch.zeros(2, 5, 7), torch.zeros(2, 5, dtype=torch.long))) == pytest.approx(
+        math.log(7), rel=1e-5
+    )
+
+
+def test_powerset_loss_does_not_forgive_a_swap_in_the_middle() -> None:
+    classes = torch.tensor([[1] * 5 + [2] * 5])
+    swapped = torch.tensor([[1] * 5 + [3] * 3 + [1] * 2])
+    assert float(PowersetLoss()(20.0 * torch.eye(7)[swapped], classes)) > 1.0
+
+
+def test_speaker_loss_is_least_on_the_centre_and_skips_the_absent() -> None:
+    loss = SpeakerLoss(3, 4, margin=0.1, scale=20.0)
+    with torch.no_grad():
+        loss.centres.copy_(torch.eye(4)[:3])
+    loss.requires_grad_(requires_grad=False)
+    labels = torch.tensor([[0, ABSENT, ABSENT]])
+    on_centre = torch.eye(4)[[0, 3, 3]][None]
+    off_centre = torch.eye(4)[[1, 3, 3]][None]
+    assert float(loss(on_centre, labels)) < 1e-5 < float(loss(off_centre, labels))
+    nobody = torch.full((1, 3), ABSENT)
+    assert float(loss(on_centre, nobody)) == 0.0
+
+
+def test_speakers_who_hardly_talk_alone_lose_their_label() -> None:
+    activity = torch.zeros(1, 150, 3, dtype=torch.bool)
+    activity[0, :40, 0] = True
+    activity[0, 20:60, 1] = True
+    speakers = torch.tensor([[7, 8, ABSENT]])
+    kept = embeddable_speakers(activity, speakers, min_alone_s=0.4)
+    assert kept.tolist() == [[7, 8, ABSENT]]
+    assert embeddable_speakers(activity, speakers, min_alone_s=0.5).tolist() == [[ABSENT] * 3]
+
+
+def test_config_survives_plain_data_and_refuses_nonsense() -> None:
+    assert TrainConfig.from_dict(TINY_RUN.to_dict()) == TINY_RUN
+    with pytest.raises(TrainingError, match="does not fit this version"):
+        TrainConfig.from_dict({**TINY_RUN.to_dict(), "colour": "red"})
+    with pytest.raises(TrainingError, match="steps must be at least 1, got 0"):
+        TrainConfig(steps=0)
+    with pytest.raises(TrainingError, match="learning_rate must be positive"):
+        TrainConfig(learning_rate=0.0)
+
+
+@pytest.fixture(scope="module")
+def checkpoint_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(replace(TINY_RUN, steps=1), BANK, tmp_path_factory.mktemp("run"), progress=quiet)
+
+
+def test_damaged_checkpoints_are_refused_in_one_way(checkpoint_path: Path, tmp_path: Path) -> None:
+    whole = checkpoint_path.read_bytes()
+    for content in (b"", b"not a checkpoint", whole[: len(whole) // 2]):
+        (tmp_path / "c.pt").write_bytes(content)
+        with pytest.raises(TrainingError, match=r"c\.pt: not a readable checkpoint"):
+            load_checkpoint(tmp_path / "c.pt")
+    with pytest.raises(TrainingError, match="no such checkpoint"):
+        load_checkpoint(tmp_path / "none.pt")
+
+
+def test_a_checkpoint_of_another_version_or_shape_is_refused(checkpoint_path: Path, tmp_path: Path) -> None:
+    content = torch.load(checkpoint_path, weights_only=True)
+    torch.save({**content, "version": 99}, tmp_path / "v.pt")
+    with pytest.raises(TrainingError, match="version 99, expected 1"):
+        load_checkpoint(tmp_path / "v.pt")
+    checkpoint = load_checkpoint(checkpoint_path)
+    wider = replace(checkpoint.config, model=replace(checkpoint.config.model, width=32))
+    with pytest.raises(TrainingError, match="do not fit its configuration"):
+        load_model(replace(checkpoint, config=wider))
+
+
+def test_a_checkpoint_that_cannot_be_written_is_one_sentence(checkpoint_path: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TrainingError, match="cannot be written"):
+        save_checkpoint(tmp_path / "file" / "c.pt", load_checkpoint(checkpoint_path))
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def write_half() -> None:
+        with atomic_path(path) as temporary:
+            temporary.write_text("ne")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+    assert path.read_text() == "old"
+    assert [item.name for item in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_damaged_curve_is_named(tmp_path: Path) -> None:
+    (tmp_path / CURVE_NAME).write_text("step,seconds\nx,1\n")
+    with pytest.raises(TrainingError, match="damaged learning curve"):
+        read_curve(tmp_path / CURVE_NAME)
