@@ -1,0 +1,182 @@
+"""The session's books: results to disk as they arrive, the report after each, the table at the end."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from voiceflow_ml.errors import ResultError
+from voiceflow_ml.pytest_plugin.state import PLAN_PROPERTY, RESULT_PROPERTY, SETTINGS
+
+if TYPE_CHECKING:
+    from voiceflow_ml.results.record import Planned, Result, Session
+
+REPORT_NAME = "PERFORMANCE_ANALYSIS.md"
+TEMPLATE_FOLDER = Path("reports") / "templates"
+# The phase that pytest-xdist gives a test whose worker died.
+_WORKER_DIED = "???"
+
+
+class Ledger:
+    """Collects the results of one session; lives in the controller under pytest-xdist.
+
+    A file that cannot be written does not end the run: the problem is kept, shown, and turns it red.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._settings = config.stash[SETTINGS]
+        now = datetime.now(UTC)
+        self._started_at = now.isoformat(timespec="seconds")
+        name = f"{now:%Y%m%dT%H%M%SZ}-{os.getpid()}"
+        self.results_folder = self._settings.report_folder / "results" / name
+        self.report_path = self._settings.report_folder / REPORT_NAME
+        self.session: Session | None = None
+        self.results: dict[str, Result] = {}
+        self._problems: list[str] = []
+        self._write_problem = ""
+        self._reported: set[str] = set()
+
+    def begin(self, planned: tuple[Planned, ...], declared: tuple[Planned, ...]) -> None:
+        """Take the plan, and write a report in which nothing has run yet."""
+        if self.session is not None:
+            return
+        from voiceflow_ml.hardware.probe import git_commit, probe_machine  # noqa: PLC0415
+        from voiceflow_ml.results.record import Session  # noqa: PLC0415
+
+        root = self._config.rootpath
+        self.session = Session(
+            started_at=self._started_at,
+            command=shlex.join(["pytest", *self._config.invocation_params.args]),
+            policy=str(self._settings.policy),
+            confidence=self._settings.confidence,
+            environment={**probe_machine(), **_versions(), "commit": git_commit(root)},
+            planned=planned,
+            declared=declared,
+        )
+        self._write(None)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take in what a report carries; a result is on disk before the next test starts."""
+        self._reported.add(report.nodeid)
+        for name, value in report.user_properties:
+            if name == PLAN_PROPERTY:
+                from voiceflow_ml.results.record import plan_from_json  # noqa: PLC0415
+
+                self.begin(*plan_from_json(str(value)))
+            elif name == RESULT_PROPERTY:
+                from voiceflow_ml.results.record import Result  # noqa: PLC0415
+
+                result = Result.from_json(str(value), report.nodeid)
+                self.results[result.planned.node_id] = result
+                self._write(result)
+        if report.when == _WORKER_DIED:
+            self._take_crash(report)
+        # What travelled has arrived: nothing that reads reports later should print it.
+        report.user_properties = [
+            pair for pair in report.user_properties if pair[0] not in (PLAN_PROPERTY, RESULT_PROPERTY)
+        ]
+
+    def _take_crash(self, report: pytest.TestReport) -> None:
+        """A worker that died sent no result of the test that it was in: its controller makes one."""
+        from voiceflow_ml.results.record import Result, State  # noqa: PLC0415
+
+        planned = self.session.planned if self.session else ()
+        for entry in planned:
+            if entry.node_id == report.nodeid and report.nodeid not in self.results:
+                now = datetime.now(UTC).isoformat(timespec="seconds")
+                result = Result(entry, State.ERROR, reason=report.longreprtext.strip(), started_at=now)
+                self.results[report.nodeid] = result
+                self._write(result)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What went wrong beside the tests, one sentence each; any turns the run red."""
+        return (*filter(None, [self._write_problem]), *self._problems)
+
+    def finish(self, exitstatus: int) -> int:
+        """Write the final report and return the exit status of the run."""
+        if self.session is not None:
+            ended = exitstatus not in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
+            self.session = replace(self.session, finished=ended)
+            self._write(None)
+            planned = {entry.node_id for entry in self.session.planned}
+            self._check_coverage(only_hardware=self._reported <= planned)
+        elif self._settings.required_targets:
+            self._check_coverage(only_hardware=False)
+        return exitstatus if exitstatus != pytest.ExitCode.OK or not self.problems else pytest.ExitCode.TESTS_FAILED
+
+    def _check_coverage(self, *, only_hardware: bool) -> None:
+        """Find what would make a green run a lie: nothing measured, or a required target without a verdict."""
+        from voiceflow_ml.latency.verdict import Outcome  # noqa: PLC0415
+
+        measured = [result for result in self.results.values() if result.measurement is not None]
+        proven = {result.planned.target for result in measured if Outcome.INVALID not in result.outcomes}
+        for name in self._settings.required_targets:
+            if name not in proven:
+                self._problems.append(f"--require-targets: {name} has no verdict in this run")
+        if only_hardware and not measured:
+            self._problems.append("nothing was measured, so nothing is promised: see the reasons of the tests above")
+
+    def _write(self, result: Result | None) -> None:
+        """Write one result, or the session's record when there is none, and the report."""
+        from voiceflow_ml.reporting.render import render_report  # noqa: PLC0415
+        from voiceflow_ml.results.store import ResultStore, write_atomically  # noqa: PLC0415
+
+        if self.session is None:
+            return
+        store = ResultStore(self.results_folder)
+        try:
+            if result is None:
+                store.write_session(self.session)
+            else:
+                order = [planned.node_id for planned in self.session.planned]
+                store.write_result(result, order.index(result.planned.node_id))
+            text = render_report(self.session, self.ordered_results(), self._config.rootpath / TEMPLATE_FOLDER)
+            write_atomically(self.report_path, text)
+        except ResultError as error:
+            # What keeps one file from being written keeps the next: the first sentence says it all.
+            self._write_problem = self._write_problem or str(error)
+
+    def ordered_results(self) -> tuple[Result, ...]:
+        """The results so far in the order of the plan, however they arrived."""
+        planned = self.session.planned if self.session else ()
+        return tuple(self.results[entry.node_id] for entry in planned if entry.node_id in self.results)
+
+    def summarize(self, reporter: Any) -> None:
+        """Print the table of verdicts, the problems and the path of the report."""
+        if self.session is None and not self.problems:
+            return
+        reporter.write_sep("=", "latency promises")
+        if self.session is not None:
+            from voiceflow_ml.reporting.table import terminal_lines  # noqa: PLC0415
+
+            for line, good in terminal_lines(self.session, self.ordered_results()):
+                reporter.write_line(line, green=good is True, red=good is False, yellow=good is None)
+        for problem in self.problems:
+            reporter.write_line(f"ERROR: {problem}", red=True)
+        if self.session is not None and not self._write_problem:
+            reporter.write_line(f"report: {_relative(self.report_path, self._config.invocation_params.dir)}")
+
+
+def _relative(path: Path, folder: Path) -> Path:
+    return path.relative_to(folder) if path.is_relative_to(folder) else path
+
+
+def _versions() -> dict[str, str]:
+    import pytest_benchmark  # noqa: PLC0415
+
+    from voiceflow_ml import __version__  # noqa: PLC0415
+
+    return {
+        "voiceflow-ml": __version__,
+        "pytest": pytest.__version__,
+        "pytest-benchmark": pytest_benchmark.__version__,
+    }

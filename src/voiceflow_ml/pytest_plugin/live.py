@@ -1,0 +1,113 @@
+"""The live line: what is being measured, how far it is, what the verdict still needs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from voiceflow_ml.pytest_plugin.state import is_worker
+from voiceflow_ml.units import NS_PER_MS, NS_PER_S, format_count, format_ns
+
+if TYPE_CHECKING:
+    from voiceflow_ml.latency.loop import Progress
+    from voiceflow_ml.latency.verdict import Verdict
+
+_TTY_INTERVAL_NS = 200 * NS_PER_MS
+_PLAIN_INTERVAL_NS = 10 * NS_PER_S
+_ERASE_LINE = "\r\x1b[2K"
+_UP_ONE_LINE = "\x1b[1A"
+
+
+class LiveLine:
+    """Writes progress below pytest's own line; silent in a worker and under ``-q -q``.
+
+    On a terminal one line is rewritten in place and goes when the measurement ends; elsewhere a plain line
+    appears every ten seconds.
+    """
+
+    def __init__(self, config: pytest.Config, label: str) -> None:
+        reporter: Any = None if is_worker(config) else config.pluginmanager.get_plugin("terminalreporter")
+        self._reporter = reporter if reporter is not None and config.get_verbosity() > -2 else None
+        self._capture: Any = config.pluginmanager.get_plugin("capturemanager")
+        self._tty = bool(getattr(reporter, "isatty", False)) and os.environ.get("TERM") != "dumb"
+        self._writer: Any = config.get_terminal_writer() if self._reporter is not None else None
+        self._label = label
+        self._next_ns = _TTY_INTERVAL_NS if self._tty else _PLAIN_INTERVAL_NS
+        self._drawn = False
+
+    def watcher(self, judge_now: Callable[[Any], tuple[Verdict, ...]]) -> Callable[[Progress], None]:
+        """A watcher for the measuring loop.
+
+        Args:
+            judge_now: judges the samples so far, for display only; called as rarely as lines are written.
+        """
+
+        def watch(progress: Progress) -> None:
+            if self._reporter is None or progress.elapsed_ns < self._next_ns:
+                return
+            self._next_ns = progress.elapsed_ns + (_TTY_INTERVAL_NS if self._tty else _PLAIN_INTERVAL_NS)
+            self.say(_describe(progress, judge_now(progress.latest)))
+
+        return watch
+
+    def begin(self, text: str) -> None:
+        """Say what begins where a line can be taken back; a plain log hears only of what takes long."""
+        if self._tty:
+            self.say(text)
+
+    def say(self, text: str) -> None:
+        """Write one message about this measurement."""
+        if self._reporter is None:
+            return
+        with self._uncaptured():
+            if self._tty:
+                # write_raw leaves pytest's count of the columns of its own line alone.
+                first = "" if self._drawn else "\n"
+                self._writer.write_raw(f"{first}{_ERASE_LINE}{self._fit(text)}", flush=True)
+            else:
+                self._reporter.write_line(f"{self._label}: {text}")
+        self._drawn = True
+
+    def __enter__(self) -> LiveLine:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Leave the terminal as pytest expects it: the cursor behind what pytest wrote last."""
+        if self._reporter is None or not self._tty or not self._drawn:
+            return
+        column = self._writer.width_of_current_line % self._writer.fullwidth
+        forward = f"\x1b[{column}C" if column else ""
+        with self._uncaptured():
+            self._writer.write_raw(f"{_ERASE_LINE}{_UP_ONE_LINE}{forward}", flush=True)
+        self._drawn = False
+
+    def _fit(self, text: str) -> str:
+        """The message on one line of the terminal; the label gives way first."""
+        width = self._writer.fullwidth - 1
+        line = f"{self._label}: {text}"
+        if len(line) > width:
+            room = max(0, width - len(text) - len("…: "))
+            line = f"{self._label[:room].rstrip(' ·')}…: {text}"
+        return line[:width]
+
+    def _uncaptured(self) -> Any:
+        from contextlib import nullcontext  # noqa: PLC0415
+
+        return self._capture.global_and_fixture_disabled() if self._capture is not None else nullcontext()
+
+
+def _describe(progress: Progress, verdicts: tuple[Verdict, ...]) -> str:
+    from voiceflow_ml.latency.verdict import statistic_name  # noqa: PLC0415
+
+    estimates = ", ".join(
+        f"{statistic_name(verdict.quantile)} {format_ns(verdict.measured_ns)} of {format_ns(verdict.limit_ns)}"
+        for verdict in verdicts
+    )
+    left_ns = max(0, progress.time_budget_ns - progress.elapsed_ns)
+    return (
+        f"{format_count(progress.samples)}/{format_count(progress.next_look)} samples, "
+        f"{left_ns / NS_PER_S:.0f} s left, {estimates}"
+    )

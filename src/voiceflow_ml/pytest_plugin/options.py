@@ -1,0 +1,200 @@
+"""The command line, read once into frozen settings."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from voiceflow_ml.errors import ConfigError, TargetError, UnitError
+from voiceflow_ml.hardware.targets import CPU, TARGETS, Target, find_gpu, find_target
+from voiceflow_ml.units import parse_duration_ns
+
+AUTO = "auto"
+T = TypeVar("T")
+
+
+class Policy(StrEnum):
+    """What a verdict other than MET does to the test."""
+
+    STRICT = "strict"
+    LENIENT = "lenient"
+    REPORT_ONLY = "report-only"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line asks of this run.
+
+    Attributes:
+        gpus: GPU targets that were asked for.
+        sla_file: the sla.toml that ``@pytest.mark.sla("name")`` looks names up in.
+        confidence: confidence of every verdict.
+        time_budget_ns: no measurement starts a new block after this.
+        least_span_ns: every measurement is spread over at least this.
+        report_folder: where the report and the result files go.
+        policy: what a verdict other than MET does to the test.
+        required_targets: the run fails when one of these has no verdict.
+    """
+
+    gpus: tuple[Target, ...]
+    sla_file: Path
+    confidence: float
+    time_budget_ns: int
+    least_span_ns: int
+    report_folder: Path
+    policy: Policy
+    required_targets: tuple[str, ...]
+
+    def selects(self, target_name: str) -> bool:
+        """Whether tests for this target run: the CPU always, a GPU when it was asked for."""
+        return target_name == CPU.name or any(gpu.name == target_name for gpu in self.gpus)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options; each help text says the valid values and the default."""
+    group = parser.getgroup("voiceflow-ml", "latency promises as verdicts (voiceflow-ml)")
+    _add_what_is_measured(group)
+    _add_how_it_is_measured(group)
+    _add_what_follows(group)
+
+
+def _add_what_is_measured(group: pytest.OptionGroup) -> None:
+    gpu_names = ", ".join(target.gpu_name for target in TARGETS.values() if target.is_cuda)
+    group.addoption(
+        "--gpu",
+        action="append",
+        default=[],
+        metavar="NAME",
+        type=_argument(_check_gpu),
+        help=f"also run tests for this GPU; may repeat; an absent GPU is an error. One of: {gpu_names}; "
+        "or auto: whichever of them this machine has.",
+    )
+    group.addoption(
+        "--sla-file",
+        metavar="FILE",
+        help="the promises that @pytest.mark.sla looks up. Default: sla.toml in the root folder.",
+    )
+
+
+def _add_how_it_is_measured(group: pytest.OptionGroup) -> None:
+    group.addoption(
+        "--sla-confidence",
+        default=0.99,
+        metavar="FRACTION",
+        type=_argument(_parse_confidence),
+        help="confidence of every verdict, between 0.5 and 1. Default: 0.99.",
+    )
+    group.addoption(
+        "--sla-time-budget",
+        default="180s",
+        metavar="DURATION",
+        type=_argument(parse_duration_ns),
+        help="longest time that one measurement may take, such as 60s. Default: 180s.",
+    )
+    group.addoption(
+        "--sla-span",
+        default="10s",
+        metavar="DURATION",
+        type=_argument(_parse_span),
+        help="shortest time that one measurement is spread over, by random gaps; 0s takes all samples back to "
+        "back, which judges a moment and not a service. Default: 10s.",
+    )
+
+
+def _add_what_follows(group: pytest.OptionGroup) -> None:
+    group.addoption(
+        "--sla-report",
+        default="reports",
+        metavar="FOLDER",
+        help="where PERFORMANCE_ANALYSIS.md and results/ are written. Default: reports in the root folder.",
+    )
+    group.addoption(
+        "--sla-policy",
+        default=None,
+        choices=[policy.value for policy in Policy],
+        help="strict: a test passes only when MET. lenient: INCONCLUSIVE is an expected failure, the rest "
+        "fails. report-only: nothing fails. Default: strict where CI is set, else lenient.",
+    )
+    group.addoption(
+        "--require-targets",
+        default=(),
+        metavar="TARGETS",
+        type=_argument(_parse_targets),
+        help="comma-separated targets, such as cpu,cuda-t4: fail unless each has a verdict (INVALID is none).",
+    )
+
+
+def read_settings(config: pytest.Config, present_gpus: Callable[[], tuple[Target, ...]]) -> Settings:
+    """Read the options into settings.
+
+    Args:
+        config: pytest's configuration.
+        present_gpus: asked, at most once, for the GPU targets that this machine has.
+    """
+    names: list[str] = config.getoption("--gpu")
+    gpus = [find_gpu(name) for name in names if name != AUTO]
+    if AUTO in names:
+        gpus += present_gpus()
+    sla_file = config.getoption("--sla-file")
+    policy = config.getoption("--sla-policy")
+    if policy is None:
+        policy = Policy.STRICT if os.environ.get("CI", "").lower() in {"1", "true"} else Policy.LENIENT
+    return Settings(
+        gpus=tuple(dict.fromkeys(gpus)),
+        sla_file=config.invocation_params.dir / sla_file if sla_file else config.rootpath / "sla.toml",
+        confidence=config.getoption("--sla-confidence"),
+        time_budget_ns=config.getoption("--sla-time-budget"),
+        least_span_ns=config.getoption("--sla-span"),
+        report_folder=config.rootpath / config.getoption("--sla-report"),
+        policy=Policy(policy),
+        required_targets=config.getoption("--require-targets"),
+    )
+
+
+def _argument(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """Let argparse print our sentence, and not its own words for a ValueError."""
+
+    def checked(text: str) -> T:
+        try:
+            return parse(text)
+        except ConfigError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return checked
+
+
+def _check_gpu(name: str) -> str:
+    if name == AUTO:
+        return name
+    try:
+        return find_gpu(name).gpu_name
+    except TargetError as error:
+        raise TargetError(f"{error}; or auto") from None
+
+
+def _parse_confidence(text: str) -> float:
+    try:
+        confidence = float(text)
+    except ValueError:
+        confidence = 0.0
+    if not 0.5 <= confidence < 1:
+        raise ConfigError(f"{text!r} is not a confidence: write a number from 0.5 to below 1, such as 0.99")
+    return confidence
+
+
+def _parse_span(text: str) -> int:
+    try:
+        return parse_duration_ns(text, allow_zero=True)
+    except UnitError as error:
+        raise UnitError(f"{error}; or 0s for no gaps") from None
+
+
+def _parse_targets(text: str) -> tuple[str, ...]:
+    return tuple(find_target(name.strip()).name for name in text.split(",") if name.strip())

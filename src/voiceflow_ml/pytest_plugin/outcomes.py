@@ -1,0 +1,120 @@
+"""From a verdict to a test outcome, and from a test report to a result."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from voiceflow_ml.pytest_plugin.options import Policy
+from voiceflow_ml.pytest_plugin.state import ASSIGNMENT, MEASUREMENT, SETTINGS, STARTED_AT
+from voiceflow_ml.units import format_ns
+
+if TYPE_CHECKING:
+    from voiceflow_ml.latency.verdict import Verdict
+    from voiceflow_ml.results.record import Result
+
+_PROPERTY_PREFIX = "sla."
+
+
+def forget(item: pytest.Item) -> None:
+    """Drop what an earlier run of the same item left: plugins that run a test again reuse its item."""
+    if MEASUREMENT in item.stash:
+        del item.stash[MEASUREMENT]
+    item.user_properties[:] = [pair for pair in item.user_properties if not pair[0].startswith(_PROPERTY_PREFIX)]
+
+
+def enforce(item: pytest.Item) -> None:
+    """Fail or xfail a finished test by its verdicts and the policy; return when all are MET."""
+    assignment = item.stash.get(ASSIGNMENT, None)
+    if assignment is None:
+        return
+    measurement = item.stash.get(MEASUREMENT, None)
+    if measurement is None:
+        pytest.fail("nothing was measured: the test never called latency(...)", pytrace=False)
+    from voiceflow_ml.latency.verdict import Outcome  # noqa: PLC0415
+
+    short = [verdict for verdict in measurement.verdicts if verdict.outcome is not Outcome.MET]
+    if not short:
+        return
+    # An invalid run has the same reason for each of its objectives: once is enough.
+    sentences = dict.fromkeys(_sentence(verdict) for verdict in short)
+    message = f"{'; '.join(sentences)} [{assignment.promise.label}]"
+    policy = item.config.stash[SETTINGS].policy
+    only_open = all(verdict.outcome is Outcome.INCONCLUSIVE for verdict in short)
+    expected = policy is Policy.REPORT_ONLY or (policy is Policy.LENIENT and only_open)
+    if expected:
+        # Under --runxfail this returns, and an open verdict fails rather than passes.
+        pytest.xfail(message)
+    pytest.fail(message, pytrace=False)
+
+
+def _sentence(verdict: Verdict) -> str:
+    """The verdict and the number first: pytest's summary shows little more than the start of a line."""
+    from voiceflow_ml.latency.verdict import Outcome, statistic_name  # noqa: PLC0415
+
+    if verdict.outcome is Outcome.INVALID:
+        return f"{verdict.outcome}: {verdict.sentence}"
+    measured = f"{statistic_name(verdict.quantile)} {format_ns(verdict.measured_ns)}"
+    return f"{verdict.outcome}, {measured}: {verdict.sentence}"
+
+
+def result_of(item: pytest.Item, report: pytest.TestReport) -> Result | None:
+    """The result that this report completes, or None: the call's report, or that of a setup that ended it."""
+    assignment = item.stash.get(ASSIGNMENT, None)
+    ends_here = report.when == "call" or (report.when == "setup" and not report.passed)
+    if assignment is None or not ends_here:
+        return None
+    from voiceflow_ml.results.record import Result, State  # noqa: PLC0415
+
+    measurement = item.stash.get(MEASUREMENT, None)
+    without_measurement = State.SKIPPED if report.skipped else State.ERROR
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return Result(
+        planned=assignment.planned(item.nodeid),
+        state=State.MEASURED if measurement is not None else without_measurement,
+        reason=_reason(report),
+        started_at=item.stash.get(STARTED_AT, now),
+        measurement=measurement,
+    )
+
+
+def _reason(report: pytest.TestReport) -> str:
+    """Why a test did not pass, in one line; empty when it did."""
+    if report.passed:
+        return ""
+    xfailed = getattr(report, "wasxfail", "")
+    if xfailed:
+        return str(xfailed).removeprefix("reason: ")
+    if report.skipped and isinstance(report.longrepr, tuple):
+        return report.longrepr[2].removeprefix("Skipped: ")
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = crash.message if crash is not None else report.longreprtext
+    return text.strip().partition("\n")[0].removeprefix("Failed: ") if text.strip() else "failed"
+
+
+def flat_properties(result: Result) -> list[tuple[str, object]]:
+    """The numbers of a result as name-value pairs, for JUnit's ``<properties>``."""
+    properties: list[tuple[str, object]] = [
+        (f"{_PROPERTY_PREFIX}model", result.planned.model),
+        (f"{_PROPERTY_PREFIX}stage", result.planned.stage),
+        (f"{_PROPERTY_PREFIX}target", result.planned.target),
+        (f"{_PROPERTY_PREFIX}state", str(result.state)),
+    ]
+    if result.measurement is None:
+        return properties
+    properties.append((f"{_PROPERTY_PREFIX}span_ns", result.measurement.span_ns))
+    for statistic, verdict in zip(result.planned.limits_ns, result.measurement.verdicts, strict=True):
+        prefix = f"{_PROPERTY_PREFIX}{statistic.lower()}"
+        properties += [
+            (f"{prefix}.verdict", str(verdict.outcome)),
+            (f"{prefix}.limit_ns", verdict.limit_ns),
+            (f"{prefix}.measured_ns", verdict.measured_ns),
+            (f"{prefix}.low_ns", verdict.interval.low_ns),
+            (f"{prefix}.high_ns", verdict.interval.high_ns),
+            (f"{prefix}.confidence", verdict.confidence),
+            (f"{prefix}.samples", verdict.samples),
+            (f"{prefix}.exceedances", verdict.exceedances),
+        ]
+    return [(name, value) for name, value in properties if value is not None]

@@ -1,0 +1,71 @@
+"""What the plugin remembers, each under a typed key; and the keys under which facts travel on reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from voiceflow_ml.hardware.targets import Target
+    from voiceflow_ml.pytest_plugin.ledger import Ledger
+    from voiceflow_ml.pytest_plugin.options import Settings
+    from voiceflow_ml.results.record import Measurement, Planned
+    from voiceflow_ml.sla.objectives import Promise, Sla
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What one item is to measure, and against what."""
+
+    promise: Promise
+    target: Target
+
+    def planned(self, node_id: str) -> Planned:
+        """The plan entry of this assignment."""
+        return planned_from(self.promise, node_id)
+
+
+def planned_from(promise: Promise, node_id: str = "") -> Planned:
+    """A promise as a plan entry; without a node id for a promise that no test covers."""
+    from voiceflow_ml.results.record import Planned  # noqa: PLC0415
+
+    return Planned(
+        node_id=node_id,
+        model=promise.model,
+        stage=str(promise.stage),
+        target=promise.target,
+        limits_ns={objective.statistic: objective.limit_ns for objective in promise.objectives},
+    )
+
+
+SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
+LEDGER: pytest.StashKey[Ledger] = pytest.StashKey()
+# sla.toml files read so far in this session, by path.
+SLAS: pytest.StashKey[dict[Path, Sla]] = pytest.StashKey()
+# The session's plan, waiting for the first report to carry it from an xdist worker to its controller.
+PLAN_TO_SEND: pytest.StashKey[str] = pytest.StashKey()
+
+ASSIGNMENT: pytest.StashKey[Assignment] = pytest.StashKey()
+MEASUREMENT: pytest.StashKey[Measurement] = pytest.StashKey()
+STARTED_AT: pytest.StashKey[str] = pytest.StashKey()
+
+RESULT_PROPERTY = "voiceflow_ml.result"
+PLAN_PROPERTY = "voiceflow_ml.plan"
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Whether this process is one of pytest-xdist's workers."""
+    return hasattr(config, "workerinput")
+
+
+def sla_at(config: pytest.Config, path: Path) -> Sla:
+    """The SLA declared in a file, read at first use; errors as in ``load_sla``."""
+    from voiceflow_ml.sla.load import load_sla  # noqa: PLC0415
+
+    known = config.stash.setdefault(SLAS, {})
+    if path not in known:
+        known[path] = load_sla(path)
+    return known[path]
