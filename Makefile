@@ -1,0 +1,50 @@
+# make report   set up, measure the shipped model on real speech on this CPU, write the report
+# make test     set up, check the house, run the tests
+#
+# Both work from an empty clone; what they install goes into .venv and nowhere else.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+REPORTS ?= reports
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: help report test check smoke clean
+.DEFAULT_GOAL := help
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+report: $(VENV)/.ready-to-measure ## measure the shipped model on real speech, end with the report's path and verdict
+	$(BIN)/pytest -m hardware --sla-policy=report-only --sla-report=$(REPORTS)
+	@echo "report:  $(REPORTS)/PERFORMANCE_ANALYSIS.md"
+	@echo "verdict: $$(sed -n 's/^\*\*\(.*\)\*\*$$/\1/p' $(REPORTS)/PERFORMANCE_ANALYSIS.md | head -n 1)"
+
+test: check ## check style, types and layers, then run the unit and integration tests
+	$(BIN)/pytest tests/unit tests/integration
+
+check: $(VENV)/.ready-to-test ## style, types and layers only
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+smoke: $(VENV)/.ready-to-measure ## a short measurement whose verdict fails nothing
+	$(BIN)/pytest -m hardware --sla-policy=report-only --sla-span=2s --sla-time-budget=60s --sla-report=$(REPORTS)/smoke
+
+clean: ## remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# The stamps are written last, so an installation that was interrupted starts again.
+$(VENV)/.ready-to-measure: pyproject.toml | $(BIN)/python
+	$(PIP) install --quiet --editable ".[cpu]"
+	@touch $@
+
+$(VENV)/.ready-to-test: pyproject.toml | $(BIN)/python
+	$(PIP) install --quiet --editable ".[cpu,train,export,dev]"
+	@touch $@ $(VENV)/.ready-to-measure
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed, $(PYTHON) is older: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
