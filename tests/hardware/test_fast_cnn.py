@@ -10,20 +10,16 @@ import pytest
 from voiceflow_ml.audio import read_wav
 from voiceflow_ml.hardware.targets import Target
 from voiceflow_ml.inference.ort import OnnxModel, open_onnx
-from voiceflow_ml.models.shipped import (
-    MODEL_SAMPLE_RATE_HZ,
-    MODEL_WINDOW_SAMPLES,
-    shipped_model_path,
-    shipped_speech_path,
-)
+from voiceflow_ml.models.shipped import shipped_model_path, shipped_speech_path
+from voiceflow_ml.models.signal import SAMPLE_RATE_HZ, WINDOW_SAMPLES
 
 
 @pytest.fixture
 def speech_window() -> Any:
     """The first window of the shipped speech: float32 ``[1, 48000]``, 3 s at 16 kHz."""
     samples, sample_rate_hz = read_wav(shipped_speech_path())
-    assert sample_rate_hz == MODEL_SAMPLE_RATE_HZ
-    return samples[np.newaxis, :MODEL_WINDOW_SAMPLES].astype(np.float32)
+    assert sample_rate_hz == SAMPLE_RATE_HZ
+    return samples[np.newaxis, :WINDOW_SAMPLES].astype(np.float32)
 
 
 @pytest.fixture

@@ -19,14 +19,12 @@ from voiceflow_ml.audio import read_wav
 from voiceflow_ml.errors import ModelFileError
 from voiceflow_ml.models.powerset import logits_to_activity, logits_to_probabilities
 from voiceflow_ml.models.shipped import (
-    MODEL_FRAME_SAMPLES,
-    MODEL_SAMPLE_RATE_HZ,
-    MODEL_WINDOW_SAMPLES,
     shipped_model_card_path,
     shipped_model_path,
     shipped_speech_path,
     shipped_speech_rttm_path,
 )
+from voiceflow_ml.models.signal import FRAME_SAMPLES, SAMPLE_RATE_HZ, WINDOW_SAMPLES
 
 Float = NDArray[np.float32]
 
@@ -44,7 +42,7 @@ def card() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def speech() -> Float:
-    return read_wav(shipped_speech_path(), sample_rate_hz=MODEL_SAMPLE_RATE_HZ)[0]
+    return read_wav(shipped_speech_path(), sample_rate_hz=SAMPLE_RATE_HZ)[0]
 
 
 def run(session: Any, audio: Float) -> tuple[Float, Float]:
@@ -53,13 +51,13 @@ def run(session: Any, audio: Float) -> tuple[Float, Float]:
 
 
 def windows(speech: Float) -> Float:
-    whole = speech.size - speech.size % MODEL_WINDOW_SAMPLES
-    return speech[:whole].reshape(-1, MODEL_WINDOW_SAMPLES)
+    whole = speech.size - speech.size % WINDOW_SAMPLES
+    return speech[:whole].reshape(-1, WINDOW_SAMPLES)
 
 
 def reference_speech(frames: int) -> NDArray[np.bool_]:
     active = np.zeros(frames, dtype=np.bool_)
-    frame_s = MODEL_FRAME_SAMPLES / MODEL_SAMPLE_RATE_HZ
+    frame_s = FRAME_SAMPLES / SAMPLE_RATE_HZ
     for _, start_s, end_s in rttm_turns():
         active[round(start_s / frame_s) : round(end_s / frame_s)] = True
     return active
@@ -89,7 +87,7 @@ def test_it_finds_speech_where_the_reference_says(session: Any, speech: Float) -
 
 
 def test_it_finds_no_speech_in_silence_and_little_in_noise(session: Any) -> None:
-    silence = np.zeros((1, MODEL_WINDOW_SAMPLES), dtype=np.float32)
+    silence = np.zeros((1, WINDOW_SAMPLES), dtype=np.float32)
     noise = np.random.default_rng(0).normal(0.0, 0.01, silence.shape).astype(np.float32)
     for audio in (silence, noise):
         logits, embeddings = run(session, audio)
@@ -103,7 +101,7 @@ def test_shapes_for_any_batch_and_length(session: Any, speech: Float) -> None:
         logits, embeddings = run(session, audio)
         assert logits.shape[0] == embeddings.shape[0] == audio.shape[0]
         assert logits.shape[2] == 7
-        assert abs(logits.shape[1] - audio.shape[1] / MODEL_FRAME_SAMPLES) <= 2
+        assert abs(logits.shape[1] - audio.shape[1] / FRAME_SAMPLES) <= 2
         assert embeddings.shape[1:] == (3, 192)
 
 
@@ -120,12 +118,12 @@ def test_the_first_window_of_the_shipped_speech_holds_two_speakers() -> None:
 
 
 def test_the_speech_matches_its_reference(speech: Float) -> None:
-    assert 10.0 <= speech.size / MODEL_SAMPLE_RATE_HZ <= 16.0
-    frames = speech[: speech.size - speech.size % MODEL_FRAME_SAMPLES].reshape(-1, MODEL_FRAME_SAMPLES)
+    assert 10.0 <= speech.size / SAMPLE_RATE_HZ <= 16.0
+    frames = speech[: speech.size - speech.size % FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
     level_db = 10.0 * np.log10(np.square(frames).mean(axis=1) + 1e-12)
     reference = reference_speech(frames.shape[0])
     assert np.median(level_db[reference]) > np.median(level_db[~reference]) + 20.0
-    assert all(end_s <= speech.size / MODEL_SAMPLE_RATE_HZ for _, _, end_s in rttm_turns())
+    assert all(end_s <= speech.size / SAMPLE_RATE_HZ for _, _, end_s in rttm_turns())
     assert shipped_speech_rttm_path().read_text(encoding="utf-8").endswith("\n")
 
 

@@ -13,8 +13,9 @@ import soundfile
 
 from tests.speech_data import speaker_clips, write_data_dir
 from voiceflow_ml.errors import DataError
+from voiceflow_ml.models.signal import FRAME_SAMPLES
 from voiceflow_ml.training.data import prepare as prepare_module
-from voiceflow_ml.training.data.activity import FRAME_SAMPLES, close_gaps, speech_frames, trim_to_speech
+from voiceflow_ml.training.data.activity import close_gaps, speech_frames, trim_to_speech
 from voiceflow_ml.training.data.decode import decode, recordings, to_16_khz
 from voiceflow_ml.training.data.manifest import Clip, PackageRecord, check_disjoint, read_manifest, read_record
 from voiceflow_ml.training.data.prepare import prepare

@@ -13,7 +13,7 @@ from voiceflow_ml.audio import write_wav
 from voiceflow_ml.errors import ConfigError, DataError, ModelFileError
 from voiceflow_ml.hardware.targets import CPU
 from voiceflow_ml.inference.declared import declared_inputs, open_declared
-from voiceflow_ml.models import shipped
+from voiceflow_ml.models.signal import WINDOW_SAMPLES
 from voiceflow_ml.sla.objectives import InputSpec, ModelSpec
 
 RATE_HZ = 8_000
@@ -175,7 +175,7 @@ def test_the_shipped_model_takes_the_shipped_speech(tmp_path: Path) -> None:
     declared = spec(tmp_path, "builtin:fast-cnn", audio=InputSpec("builtin:speech"))
     model = open_declared(declared, CPU)
     arrays, what = declared_inputs(declared, model)
-    assert [array.shape for array in arrays] == [(1, shipped.MODEL_WINDOW_SAMPLES)]
+    assert [array.shape for array in arrays] == [(1, WINDOW_SAMPLES)]
     assert what == "audio: speech speech.wav, first 3 s at 16000 Hz"
     assert np.ptp(arrays[0]) > 0.01
     logits, _ = model(*arrays)

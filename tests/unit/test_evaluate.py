@@ -42,14 +42,14 @@ def test_each_kind_of_error_is_counted(
     assert score.der == pytest.approx((missed + false_alarm + confused) / score.reference)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(arrays(np.bool_, (3, 8, 3)), st.integers(0, 5))
 def test_the_order_of_the_speakers_does_not_matter(reference: Activity, order: int) -> None:
     score = local_der(reference, reference[:, :, list(PERMUTATIONS[order])])
     assert (score.missed, score.false_alarm, score.confused) == (0, 0, 0)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(arrays(np.bool_, (2, 6, 3)), arrays(np.bool_, (2, 6, 3)))
 def test_parts_add_up(reference: Activity, hypothesis: Activity) -> None:
     score = local_der(reference, hypothesis)

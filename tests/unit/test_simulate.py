@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.speech_data import shipped_bank, write_data_dir
 from voiceflow_ml.errors import DataError
-from voiceflow_ml.training.data.activity import FRAME_SAMPLES
+from voiceflow_ml.models.signal import FRAME_SAMPLES
 from voiceflow_ml.training.simulate.acoustics import coloured_noise, recorded_noise, room_response, telephone_gain
 from voiceflow_ml.training.simulate.bank import SpeechBank, Voice, load_bank
 from voiceflow_ml.training.simulate.conversation import Conversation, SimulationConfig, simulate
@@ -35,7 +35,7 @@ def test_the_same_seed_gives_the_same_samples_and_another_seed_others() -> None:
     assert not np.array_equal(first.audio, other.audio)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 10_000))
 def test_there_is_energy_where_the_labels_say_speech(seed: int) -> None:
     conversation = simulate(BANK, CLEAN, (seed,))
@@ -46,7 +46,7 @@ def test_there_is_energy_where_the_labels_say_speech(seed: int) -> None:
         assert np.median(level_db[active]) > np.median(level_db[~active]) + 15.0
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 10_000))
 def test_shape_range_and_never_more_than_two_at_once(seed: int) -> None:
     conversation = simulate(BANK, SimulationConfig(seconds=3.0, overlap_chance=0.9), (seed,))

@@ -13,7 +13,8 @@ from voiceflow_ml.audio import read_wav
 from voiceflow_ml.commands.data import DEFAULT_DATA_DIR
 from voiceflow_ml.commands.extras import needs_extra
 from voiceflow_ml.errors import ConfigError
-from voiceflow_ml.models.shipped import MODEL_SAMPLE_RATE_HZ, MODEL_WINDOW_SAMPLES, shipped_speech_path
+from voiceflow_ml.models.shipped import shipped_speech_path
+from voiceflow_ml.models.signal import SAMPLE_RATE_HZ, WINDOW_SAMPLES
 
 train_app = typer.Typer(help="Train a model on simulated conversations of real voices.", no_args_is_help=True)
 
@@ -52,7 +53,7 @@ def export_command(
     """Export a checkpoint to ONNX and prove that both compute the same on real speech."""
     with needs_extra("export"):
         from voiceflow_ml.export.onnx import export  # noqa: PLC0415
-    audio, _ = read_wav(speech or shipped_speech_path(), sample_rate_hz=MODEL_SAMPLE_RATE_HZ)
+    audio, _ = read_wav(speech or shipped_speech_path(), sample_rate_hz=SAMPLE_RATE_HZ)
     result = export(checkpoint, out, speech=audio)
     errors = ", ".join(f"{name} {error:.2g}" for name, error in result.parity_error.items())
     typer.echo(f"{result.model_path}\nsha256 {result.sha256}\nparity with torch on real speech: {errors}")
@@ -77,7 +78,7 @@ def evaluate_command(
         if name not in ("dev", "test"):
             raise ConfigError(f"--split {name!r}: valid splits are dev and test")
         bank = load_bank(data, "dev" if name == "dev" else "test")
-        windows = evaluation_windows(bank, SimulationConfig(), MODEL_WINDOW_SAMPLES, conversations=conversations)
+        windows = evaluation_windows(bank, SimulationConfig(), WINDOW_SAMPLES, conversations=conversations)
         scores[name] = evaluate(segment, windows).to_dict()
         typer.echo(f"{name}: local DER {scores[name]['local_der_percent']} % {json.dumps(scores[name])}")
     if card is not None:

@@ -21,17 +21,12 @@ from numpy.typing import NDArray
 
 from voiceflow_ml.errors import ExportError
 from voiceflow_ml.files import atomic_path, write_text_atomic
-from voiceflow_ml.models.fast_cnn import (
-    FRAME_SAMPLES,
-    SAMPLE_RATE_HZ,
-    WINDOW_SAMPLES,
-    FastCnn,
-    parameter_count,
-)
+from voiceflow_ml.models.fast_cnn import FastCnn, parameter_count
 from voiceflow_ml.models.powerset import CLASS_SPEAKERS
+from voiceflow_ml.models.shipped import MODEL_NAME
+from voiceflow_ml.models.signal import FRAME_SAMPLES, SAMPLE_RATE_HZ, WINDOW_SAMPLES
 from voiceflow_ml.training.checkpoint import Checkpoint, load_checkpoint, load_model
 
-MODEL_NAME = "fast-cnn"
 OPSET = 20
 OUTPUT_NAMES = ("powerset_logits", "embeddings")
 PARITY_LIMIT = 1e-5

@@ -17,13 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from voiceflow_ml.models.powerset import CLASSES, LOCAL_SPEAKERS, class_activity
-
-SAMPLE_RATE_HZ = 16_000
-FRAME_SAMPLES = 320
-"""One output frame: 20 ms."""
-
-WINDOW_SAMPLES = 48_000
-"""The window the model is trained on: 3 s."""
+from voiceflow_ml.models.signal import SAMPLE_RATE_HZ
 
 _MEL_HOP = 160
 _MEL_WINDOW = 400

@@ -10,15 +10,6 @@ from voiceflow_ml.errors import ModelFileError
 MODEL_NAME = "fast-cnn"
 """Name of the shipped model: `builtin:fast-cnn` in sla.toml, the stem of its files."""
 
-MODEL_SAMPLE_RATE_HZ = 16_000
-"""Sample rate of the shipped model's ``audio`` input, and of the shipped speech."""
-
-MODEL_FRAME_SAMPLES = 320
-"""Input samples per output frame of the shipped model: 20 ms."""
-
-MODEL_WINDOW_SAMPLES = 48_000
-"""Samples of the window that the shipped model was trained on: 3 s."""
-
 
 def shipped_model_path() -> Path:
     """The trained Fast CNN: ONNX, fp32, weights inside.

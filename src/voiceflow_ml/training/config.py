@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from voiceflow_ml.errors import TrainingError
-from voiceflow_ml.models.fast_cnn import WINDOW_SAMPLES, FastCnnConfig
+from voiceflow_ml.models.fast_cnn import FastCnnConfig
+from voiceflow_ml.models.signal import WINDOW_SAMPLES
 from voiceflow_ml.training.simulate.conversation import SimulationConfig
 
 

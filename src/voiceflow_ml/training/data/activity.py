@@ -11,9 +11,7 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLE_RATE_HZ = 16_000
-FRAME_SAMPLES = 320
-"""Samples in one label frame: 20 ms at 16 kHz."""
+from voiceflow_ml.models.signal import FRAME_SAMPLES
 
 _BELOW_LOUD_DB = 32.0
 _ABOVE_FLOOR_DB = 10.0

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 from voiceflow_ml.errors import DataError
-from voiceflow_ml.training.data.activity import SAMPLE_RATE_HZ
+from voiceflow_ml.models.signal import SAMPLE_RATE_HZ
 from voiceflow_ml.training.data.sources import Decoder, Source
 
 _GSM_RATE_HZ = 8_000

@@ -19,7 +19,7 @@ from typing import Any
 
 from voiceflow_ml.errors import DataError
 from voiceflow_ml.files import write_text_atomic
-from voiceflow_ml.training.data.activity import SAMPLE_RATE_HZ
+from voiceflow_ml.models.signal import SAMPLE_RATE_HZ
 from voiceflow_ml.training.data.labels import NOISE_SPEAKER, Split
 
 MANIFEST_VERSION = 1

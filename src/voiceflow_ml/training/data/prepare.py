@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from voiceflow_ml.errors import DataError
 from voiceflow_ml.files import atomic_path
-from voiceflow_ml.training.data.activity import SAMPLE_RATE_HZ, trim_to_speech
+from voiceflow_ml.models.signal import SAMPLE_RATE_HZ
+from voiceflow_ml.training.data.activity import trim_to_speech
 from voiceflow_ml.training.data.decode import decode, recordings
 from voiceflow_ml.training.data.labels import NOISE_SPEAKER, Label, label_recording
 from voiceflow_ml.training.data.manifest import (

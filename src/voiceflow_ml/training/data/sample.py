@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from voiceflow_ml.audio import write_wav
 from voiceflow_ml.errors import DataError
 from voiceflow_ml.files import write_text_atomic
-from voiceflow_ml.training.data.activity import FRAME_SAMPLES, SAMPLE_RATE_HZ, close_gaps, speech_frames
+from voiceflow_ml.models.signal import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from voiceflow_ml.training.data.activity import close_gaps, speech_frames
 from voiceflow_ml.training.data.manifest import read_record, shard_path
 
 SAMPLE_NAME = "speech"

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 
-from voiceflow_ml.training.data.activity import SAMPLE_RATE_HZ
+from voiceflow_ml.models.signal import SAMPLE_RATE_HZ
 from voiceflow_ml.training.simulate.bank import SpeechBank, to_float
 
 _LOWEST_HZ = 50.0

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voiceflow_ml.errors import DataError
-from voiceflow_ml.training.data.activity import SAMPLE_RATE_HZ
+from voiceflow_ml.models.signal import SAMPLE_RATE_HZ
 from voiceflow_ml.training.data.labels import NOISE_SPEAKER, Split
 from voiceflow_ml.training.data.manifest import read_manifest, shard_path
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from voiceflow_ml.training.data.activity import FRAME_SAMPLES, SAMPLE_RATE_HZ, speech_frames
+from voiceflow_ml.models.signal import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from voiceflow_ml.training.data.activity import speech_frames
 from voiceflow_ml.training.simulate.acoustics import apply_channel, coloured_noise, recorded_noise
 from voiceflow_ml.training.simulate.bank import SpeechBank, Voice, to_float
 

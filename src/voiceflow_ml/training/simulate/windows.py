@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voiceflow_ml.models.powerset import LOCAL_SPEAKERS
-from voiceflow_ml.training.data.activity import FRAME_SAMPLES
+from voiceflow_ml.models.signal import FRAME_SAMPLES
 from voiceflow_ml.training.simulate.conversation import Conversation
 
 ABSENT = -1
