@@ -48,7 +48,7 @@ def test_a_clock_too_coarse_for_the_latency_makes_a_run_invalid() -> None:
     assert finding is not None
     assert finding.severity is Severity.INVALID
     assert finding.sentence == (
-        "the clock moves in steps of 50 ns, too coarse for a median latency of 999 ns; "
+        "two reads of the clock are at least 50 ns apart, too coarse for a median latency of 999 ns; "
         "time work that takes at least 1000 ns"
     )
 

@@ -69,7 +69,7 @@ def timer_finding(step_ns: int, median_ns: int) -> Finding | None:
     """
     if median_ns >= step_ns * FEWEST_CLOCK_STEPS:
         return None
-    fact = f"the clock moves in steps of {step_ns} ns, too coarse for a median latency of {median_ns} ns"
+    fact = f"two reads of the clock are at least {step_ns} ns apart, too coarse for a median latency of {median_ns} ns"
     return Finding(Severity.INVALID, fact, f"time work that takes at least {step_ns * FEWEST_CLOCK_STEPS} ns")
 
 

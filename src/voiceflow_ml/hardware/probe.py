@@ -18,7 +18,7 @@ _CPUINFO = Path("/proc/cpuinfo")
 _CPU_PRESSURE = Path("/proc/pressure/cpu")
 # Words that make another chip of a GeForce name.
 _OTHER_PRODUCTS = frozenset({"D", "Laptop", "Max-Q", "SUPER", "Ti"})
-_CLOCK_STEPS = 100
+_CLOCK_STEPS = 1_000
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,10 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def clock_step_ns() -> int:
-    """Smallest step of the monotonic clock that two successive reads show, in nanoseconds."""
+    """Least distance of two successive reads of the monotonic clock that differ, in nanoseconds.
+
+    The clock's own step or the cost of reading it, whichever is larger: both blur a short latency.
+    """
     steps_ns: list[int] = []
     last_ns = time.perf_counter_ns()
     while len(steps_ns) < _CLOCK_STEPS:

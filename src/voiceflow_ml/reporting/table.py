@@ -21,7 +21,10 @@ def terminal_lines(session: Session, results: Sequence[Result]) -> list[tuple[st
     objective_width = max((len(row.objective) for row in rows), default=0)
     lines = [
         (
-            f"{row.verdict:<13} {row.label:<{label_width}}  {row.objective:<{objective_width}}  {_evidence(row)}",
+            (
+                f"{row.verdict:<13} {row.label:<{label_width}}  {row.objective:<{objective_width}}  "
+                f"{_evidence(row, session.confidence)}"
+            ),
             _good(row),
         )
         for row in rows
@@ -30,9 +33,10 @@ def terminal_lines(session: Session, results: Sequence[Result]) -> list[tuple[st
     return [*lines, (f"{headline(rows)}{note}", None)]
 
 
-def _evidence(row: Row) -> str:
+def _evidence(row: Row, confidence: float) -> str:
+    """The numbers of a decided verdict, whose sentence the report has in full; the sentence of any other."""
     if row.verdict in (Outcome.MET, Outcome.BREACHED):
-        return f"{row.measured} {row.interval}  n = {row.samples}, {row.span} span; {row.sentence}"
+        return f"{row.measured} {row.interval}  {confidence * 100:g} % conf, n = {row.samples}, {row.span} span"
     return row.sentence
 
 
