@@ -1,8 +1,9 @@
-"""Write a file whole or not at all."""
+"""Files as a whole: written whole or not at all, and known by their hash."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -45,6 +46,19 @@ def write_text_atomic(path: Path, text: str) -> None:
     with atomic_path(path) as temporary:
         # Test ids and paths may hold bytes that are not UTF-8; escaped, they stay readable, in JSON and out.
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file of any size, in lower-case hexadecimal.
+
+    Args:
+        path: The file.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _umask() -> int:

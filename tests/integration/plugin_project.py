@@ -36,7 +36,7 @@ def work():
     return sum(range(3000))
 """
 
-THREE_VERDICTS = """
+MET_THEN_BREACHED = """
 @cpu
 @met
 def test_first(latency):
@@ -46,12 +46,17 @@ def test_first(latency):
 @breached
 def test_second(latency):
     latency(work)
+"""
 
+THREE_VERDICTS = (
+    MET_THEN_BREACHED
+    + """
 @cpu
 @pytest.mark.sla(p50="10s", p99="10s")
 def test_third(latency):
     latency(work)
 """
+)
 
 OBJECTIVE = """
 [[objective]]

@@ -9,25 +9,18 @@ import sys
 
 import pytest
 
-from tests.integration.plugin_project import THREE_VERDICTS, Project
+from tests.integration.plugin_project import MET_THEN_BREACHED, THREE_VERDICTS, Project
 from voiceflow_ml.results.store import read_session
 
-ENDS_IN_THE_THIRD = """
-@cpu
-@met
-def test_first(latency):
-    latency(work)
-
-@cpu
-@breached
-def test_second(latency):
-    latency(work)
-
+ENDS_IN_THE_THIRD = (
+    MET_THEN_BREACHED
+    + """
 @cpu
 @met
 def test_third(latency):
     latency(lambda: os.kill(os.getpid(), signal.{name}))
 """
+)
 
 
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM", "SIGINT"])

@@ -13,10 +13,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tests.onnx_models import save_graph, tiny_model, two_input_model
 from voiceflow_ml.errors import ConfigError, ModelFileError
+from voiceflow_ml.files import hash_file
 from voiceflow_ml.hardware.evidence import Severity
 from voiceflow_ml.hardware.targets import CPU, find_target
 from voiceflow_ml.inference.call import Measurable
-from voiceflow_ml.inference.ort import InputInfo, hash_file, open_onnx, placement_finding
+from voiceflow_ml.inference.ort import InputInfo, open_onnx, placement_finding
 
 T4 = find_target("cuda-t4")
 CUDA, ON_CPU = "CUDAExecutionProvider", "CPUExecutionProvider"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import json
 import logging
@@ -20,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from voiceflow_ml.errors import ExportError
-from voiceflow_ml.files import atomic_path, write_text_atomic
+from voiceflow_ml.files import atomic_path, hash_file, write_text_atomic
 from voiceflow_ml.models.fast_cnn import FastCnn, parameter_count
 from voiceflow_ml.models.powerset import CLASS_SPEAKERS
 from voiceflow_ml.models.shipped import MODEL_NAME
@@ -77,7 +76,7 @@ def export(checkpoint_path: Path, out_dir: Path, *, speech: NDArray[np.float32])
         onnx.save(_to_onnx(model), temporary)
         errors = parity(model, temporary, speech)
         _check_parity(errors)
-        digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
+        digest = hash_file(temporary)
         card = _card(checkpoint, model, digest, temporary.stat().st_size, errors)
         write_text_atomic(card_path, json.dumps(card, indent=2) + "\n")
     return ExportResult(model_path, card_path, digest, errors)

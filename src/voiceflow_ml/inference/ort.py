@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from voiceflow_ml.errors import ConfigError, ModelFileError
+from voiceflow_ml.files import hash_file
 from voiceflow_ml.hardware.evidence import Finding, Severity
 from voiceflow_ml.hardware.targets import CPU, Target
 
@@ -38,12 +38,6 @@ class InputInfo:
     name: str
     dtype: np.dtype[Any]
     shape: tuple[int | str, ...]
-
-
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file, in lower-case hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 class OnnxModel:
@@ -189,12 +183,14 @@ def open_onnx(path: Path, target: Target = CPU, *, threads: int = 1) -> OnnxMode
             f"this onnxruntime has no {target.providers[0]} for {target.name} (it has: {', '.join(available)}); "
             'put the GPU build in its place: pip uninstall onnxruntime, then pip install "voiceflow-ml[gpu]"'
         )
+    # Before the session reads it: a file that is replaced in between is not the one that was promised.
+    sha256 = hash_file(path)
     try:
         session = ort.InferenceSession(str(path), _session_options(ort, threads), providers=providers)
         session.disable_fallback()
     except Exception as error:
         raise ModelFileError(f"model file {path} is not an ONNX model that can be loaded: {_reason(error)}") from None
-    return OnnxModel(path, hash_file(path), target, threads, session)
+    return OnnxModel(path, sha256, target, threads, session)
 
 
 def _check_file(path: Path) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voiceflow_ml.errors import DataError
-from voiceflow_ml.files import atomic_path
+from voiceflow_ml.files import atomic_path, hash_file
 from voiceflow_ml.models.signal import SAMPLE_RATE_HZ
 from voiceflow_ml.training.data.activity import trim_to_speech
 from voiceflow_ml.training.data.decode import decode, recordings
@@ -97,7 +97,7 @@ def prepare_package(source: Source, archive: Path, folder: Path, data_dir: Path)
         version=_run(["dpkg-deb", "-f", str(archive), "Version"]).strip(),
         licence=source.licence,
         attribution=source.attribution,
-        deb_sha256=hashlib.sha256(archive.read_bytes()).hexdigest(),
+        deb_sha256=hash_file(archive),
         shard_sha256=shard_sha256,
         skipped=found - len(clips),
         clips=tuple(clips),
