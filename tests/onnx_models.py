@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,21 @@ def two_input_model(path: Path, *, second: int = TensorProto.INT64) -> Path:
             helper.make_tensor_value_info("same", second, [1]),
         ],
     )
+    return save_graph(path, graph)
+
+
+def chain_model(path: Path, *, layers: int, width: int = 128) -> Path:
+    """Write a model: float32 ``x`` [batch, width] through ``layers`` MatMuls, its time about proportional to them."""
+    weights = np.eye(width, dtype=np.float32)
+    names = ["x", *(f"h{layer}" for layer in range(1, layers)), "y"]
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", [a, "w"], [b], f"multiply {b}") for a, b in itertools.pairwise(names)],
+        "chain",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", width])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", width])],
+        [numpy_helper.from_array(weights, "w")],
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
     return save_graph(path, graph)
 
 

@@ -25,7 +25,7 @@ def test_json_holds_our_samples_percentiles_and_verdicts(project: Project) -> No
     benchmarks = read_json(project, "out.json")
     assert list(benchmarks) == ["test_first[cpu]", "test_second[cpu]", "test_third[cpu]"]
     for ours, theirs in zip(project.results(), benchmarks.values(), strict=True):
-        samples_ns = ours["measurement"]["samples_ns"]
+        samples_ns = ours["measurement"]["run"]["samples_ns"]
         stats = theirs["stats"]
         assert stats["rounds"] == len(samples_ns)
         assert [round(seconds * 1e9) for seconds in stats["data"]] == samples_ns

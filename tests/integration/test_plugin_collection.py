@@ -134,11 +134,58 @@ MISTAKES = {
     ),
     "unknown statistic": (
         '@cpu\n@pytest.mark.sla(p98="10ms")\n',
-        "the sla marker does not take 'p98'; valid: model, stage, p50, p90, p95, p99, p999",
+        "the sla marker does not take 'p98'; valid: model, stage, p50, p90, p95, p99, p999, clock, mode, interval",
     ),
     "no unit": (
         '@cpu\n@pytest.mark.sla(p99="10")\n',
         "sla marker: p99: '10' has no unit: write a number and a unit, such as \"10ms\" (units: ns, us, ms, s, min)",
+    ),
+    "unknown clock": (
+        '@cpu\n@pytest.mark.sla(p99="10ms", clock="cpu")\n',
+        "sla marker: clock: unknown clock 'cpu'; the clocks are: wall, adjusted",
+    ),
+    "clock is no text": (
+        '@cpu\n@pytest.mark.sla(p99="10ms", clock=3)\n',
+        "sla marker: clock: unknown clock 3; the clocks are: wall, adjusted",
+    ),
+    "unknown mode": (
+        '@cpu\n@pytest.mark.sla(p99="10ms", mode="burst")\n',
+        "sla marker: mode: unknown mode 'burst'; the modes are: steady, back-to-back, paced, open-loop",
+    ),
+    "clock and mode that do not go together": (
+        '@cpu\n@pytest.mark.sla(p99="10ms", mode="open-loop", interval="1s", clock="adjusted")\n',
+        'sla marker: mode: "open-loop" does not go with clock = "adjusted": its latency counts from *',
+    ),
+    "no interval": (
+        '@cpu\n@pytest.mark.sla(p99="10ms", mode="paced")\n',
+        'sla marker: interval: is missing: mode = "paced" sends requests on a schedule; add interval = "100ms" or so',
+    ),
+    "interval of no mode": (
+        '@cpu\n@pytest.mark.sla(p99="10ms", interval="1s")\n',
+        'sla marker: interval: \'1s\' means nothing to mode = "steady": take it out, or write mode = "paced" or *',
+    ),
+    "interval without a unit": (
+        '@cpu\n@pytest.mark.sla(p99="10ms", mode="paced", interval=100)\n',
+        'sla marker: interval: 100 is not a duration: write a number and a unit, such as "10ms" *',
+    ),
+    "mode of a promise in sla.toml": (
+        '@cpu\n@pytest.mark.sla("tiny", mode="back-to-back")\n',
+        (
+            "the sla marker takes 'mode' only beside a limit: how tiny is measured comes from sla.toml; "
+            "write it in the [[objective]] there"
+        ),
+    ),
+    "mode alone": (
+        '@cpu\n@pytest.mark.sla(mode="back-to-back")\n',
+        "the sla marker needs a model name or a limit; write @pytest.mark.sla*",
+    ),
+    "prepare is no function": (
+        '@pytest.mark.hardware(prepare="open_it")\n@met\n',
+        "prepare must be a function, got 'open_it'; write @pytest.mark.hardware(prepare=open_it), a function of *",
+    ),
+    "prepare is nothing": (
+        "@pytest.mark.hardware(prepare=None)\n@met\n",
+        "prepare must be a function, got None; write @pytest.mark.hardware(prepare=open_it), a function of *",
     ),
     "empty sla marker": (
         "@cpu\n@pytest.mark.sla()\n",
@@ -187,6 +234,17 @@ def test_wrong(target):
     result = project.run()
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.fnmatch_lines(["test_it.py::test_wrong: the sla marker needs the latency fixture: *"])
+
+
+def test_a_call_that_nothing_measures_stops_at_collection(project: Project) -> None:
+    project.write_test("""
+@pytest.mark.hardware(prepare=lambda target: (work,))
+def test_wrong(target):
+    pass
+""")
+    result = project.run()
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["test_it.py::test_wrong: prepare needs the latency fixture: *"])
 
 
 def test_latency_without_any_marker_is_one_sentence(project: Project) -> None:

@@ -82,7 +82,11 @@ def test_a_breach_is_a_failure_of_its_test_with_the_numbers(project: Project, wo
         "sla.p99.confidence": "0.99",
         "sla.p99.samples": "500",
         "sla.p99.exceedances": "500",
+        "sla.p99.clock": "wall",
+        "sla.p99.log_e_met": numbers["sla.p99.log_e_met"],
+        "sla.p99.log_e_breached": numbers["sla.p99.log_e_breached"],
     }, "500 samples have no upper bound of a P99"
+    assert float(numbers["sla.p99.log_e_met"]) < 0 < float(numbers["sla.p99.log_e_breached"])
 
     third = properties(cases["test_third[cpu]"])
     assert (third["sla.p50.verdict"], third["sla.p99.verdict"]) == ("MET", "MET")

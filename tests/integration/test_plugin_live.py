@@ -14,7 +14,8 @@ import pytest
 from filelock import FileLock
 
 from tests.integration.plugin_project import THREE_VERDICTS, Project
-from voiceflow_ml.pytest_plugin import device_lock, live
+from voiceflow_ml.hardware import device_lock
+from voiceflow_ml.pytest_plugin import live
 
 CONTROL = re.compile(r"\x1b\[(\d*)([A-Za-z])|(\r)|(\n)|([^\x1b\r\n]+)")
 
@@ -77,7 +78,7 @@ def test_a_terminal_shows_one_line_that_goes_again(project: Project, arguments: 
     project.write_test(THREE_VERDICTS)
     written = run_on_a_terminal(project, *arguments)
     assert "\ntest_first · model-inference · cpu: " not in written, "it is drawn over an erased line"
-    assert "\x1b[2Ktest_first · model-inference · cpu: warming up, 180 s left" in written
+    assert "\x1b[2Ktest_first · model-inference · cpu: warming up, 300 s left" in written
     shown = screen(written)
     assert set(lines) <= set(shown), "\n".join(shown)
     assert "warming up" not in "\n".join(shown)
@@ -86,7 +87,7 @@ def test_a_terminal_shows_one_line_that_goes_again(project: Project, arguments: 
 def test_on_a_narrow_terminal_the_label_gives_way(project: Project) -> None:
     project.write_test(THREE_VERDICTS)
     written = run_on_a_terminal(project, columns=40)
-    assert "\x1b[2Ktest_first · m…: warming up, 180 s left\r" in written
+    assert "\x1b[2Ktest_first · m…: warming up, 300 s left\r" in written
 
 
 def test_a_terminal_that_cannot_move_its_cursor_is_a_plain_log(project: Project) -> None:
@@ -107,13 +108,30 @@ def test_a_log_hears_of_what_takes_long(project: Project, monkeypatch: pytest.Mo
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(
         [
-            "test_first · model-inference · cpu: 10/500 samples, 180 s left, P99 * of 10 s",
-            "test_second · model-inference · cpu: 10/500 samples, 180 s left, P99 * of 1 ns",
-            "test_third · model-inference · cpu: 300/300 samples, 180 s left, P50 * of 10 s, P99 * of 10 s",
+            "test_first · model-inference · cpu: 10/500 samples, 300 s left, P99 * of 10 s needs 1 990 more",
+            "test_second · model-inference · cpu: 10/500 samples, 300 s left, P99 * of 1 ns needs 490 more",
+            "test_third · model-inference · cpu: 300/300 samples, * s left, P50 * of 10 s MET, P99 * needs 1 700 more",
         ]
     )
     quiet = project.run("-q", "-q")
     assert "samples, " not in quiet.stdout.str().partition("latency promises")[0]
+
+
+def test_those_who_take_turns_say_so(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "_PLAIN_INTERVAL_NS", 0)
+    project.write_test("""
+@pytest.mark.hardware(prepare=lambda target: work)
+@pytest.mark.sla(p50="10s")
+@pytest.mark.parametrize("number", [1, 2])
+def test_one(latency, number):
+    latency()
+""")
+    result = project.run("--sla-span=1ms")
+    result.assert_outcomes(passed=2)
+    label = "test_one · model-inference · cpu"
+    result.stdout.fnmatch_lines_random(
+        [f"{label} ({place} of 2 in turns): 10/300 samples, * s left, P50 * needs 290 more" for place in (1, 2)]
+    )
 
 
 def test_waiting_for_the_device_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -130,4 +148,4 @@ def test_waiting_for_the_device_is_said(monkeypatch: pytest.MonkeyPatch, tmp_pat
         other.release()
 
     with device_lock.device_lock("cpu", tell):
-        assert told == ["waiting: another test is measuring on cpu"]
+        assert told == ["waiting: somebody else is measuring on cpu"]

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
-from tests.onnx_models import tiny_model, two_input_model
+from tests.onnx_models import save_graph, tiny_model, two_input_model
 from voiceflow_ml.audio import write_wav
 from voiceflow_ml.errors import ConfigError, DataError, ModelFileError
 from voiceflow_ml.hardware.targets import CPU
-from voiceflow_ml.inference.declared import declared_inputs, open_declared
+from voiceflow_ml.inference.declared import cold_inputs, declared_inputs, open_declared
 from voiceflow_ml.models.signal import WINDOW_SAMPLES
 from voiceflow_ml.sla.objectives import InputSpec, ModelSpec
 
@@ -168,6 +168,149 @@ def test_a_damaged_model_names_the_line_and_nothing_beside_the_point(folder: Pat
     assert refusal(ModelFileError, spec(folder, "second.wav")) == (
         "sla.toml:4: models.m.file: model file second.wav is not an ONNX model that can be loaded: "
         "Protobuf parsing failed"
+    )
+
+
+def make_cold(declared: ModelSpec) -> list[tuple[str, list[Any]]]:
+    return cold_inputs(declared, open_declared(declared, CPU))
+
+
+def cold_refusal(kind: type[Exception], declared: ModelSpec) -> str:
+    with pytest.raises(kind) as caught:
+        make_cold(declared)
+    return str(caught.value).replace(f"{declared.folder}/", "")
+
+
+def test_no_further_shape_is_no_cold_input(folder: Path) -> None:
+    assert make_cold(spec(folder, audio=InputSpec(shape=(1, 5)))) == []
+    # Nothing is read for it either.
+    assert make_cold(spec(folder, audio=InputSpec("absent.wav"))) == []
+
+
+def test_synthetic_values_in_further_shapes(folder: Path) -> None:
+    audio = InputSpec(shape=(1, 5), cold_shapes=((1, 16_000), (1, 7)))
+    declared = spec(folder, audio=audio, length=InputSpec("length.npy"))
+    made = make_cold(declared)
+    assert [label for label, _ in made] == ["audio float32 [1, 16000]", "audio float32 [1, 7]"]
+    assert [[array.shape for array in arrays] for _, arrays in made] == [[(1, 16_000), (1,)], [(1, 7), (1,)]]
+    assert [arrays[1].tolist() for _, arrays in made] == [[7], [7]], "an input that does not vary keeps its values"
+    model = open_declared(declared, CPU)
+    for _, arrays in made:
+        assert model(*arrays)[0].shape == arrays[0].shape
+    assert make(declared)[0][0].shape == (1, 5), "what is measured is the main shape"
+
+
+def test_sound_in_further_lengths_begins_where_the_recording_begins(folder: Path) -> None:
+    audio = InputSpec("second.wav", seconds=0.5, cold_seconds=(1.0, 0.25))
+    made = make_cold(spec(folder, audio=audio))
+    assert [label for label, _ in made] == ["audio float32 [1, 8000]", "audio float32 [1, 2000]"]
+    for _, (samples, _) in made:
+        np.testing.assert_allclose(samples[0], RAMP[: samples.size], atol=1 / 32768)
+
+
+def open_axes_model(path: Path) -> None:
+    """Write a model whose two inputs, ``audio`` [1, samples] and ``length`` [lengths], pass through."""
+    axes: dict[str, tuple[int, list[int | str]]] = {
+        "audio": (TensorProto.FLOAT, [1, "samples"]),
+        "length": (TensorProto.INT64, ["lengths"]),
+    }
+    graph = helper.make_graph(
+        [helper.make_node("Identity", [name], [f"same_{name}"]) for name in axes],
+        "open-axes",
+        [helper.make_tensor_value_info(name, *value) for name, value in axes.items()],
+        [helper.make_tensor_value_info(f"same_{name}", *value) for name, value in axes.items()],
+    )
+    save_graph(path, graph)
+
+
+def test_inputs_that_vary_vary_together(folder: Path) -> None:
+    open_axes_model(folder / "open.onnx")
+    declared = spec(
+        folder,
+        "open.onnx",
+        audio=InputSpec("second.wav", seconds=0.5, cold_seconds=(1.0, 0.5)),
+        length=InputSpec(shape=(1,), cold_shapes=((2,), (3,))),
+    )
+    made = make_cold(declared)
+    assert [label for label, _ in made] == [
+        "audio float32 [1, 8000]; length int64 [2]",
+        "audio float32 [1, 4000]; length int64 [3]",
+    ]
+    assert [[array.shape for array in arrays] for _, arrays in made] == [[(1, 8_000), (2,)], [(1, 4_000), (3,)]]
+
+
+def test_inputs_with_unequal_numbers_of_further_shapes(folder: Path) -> None:
+    declared = spec(
+        folder,
+        audio=InputSpec(shape=(1, 5), cold_shapes=((1, 6), (1, 7))),
+        length=InputSpec(shape=(1,), cold_shapes=((2,),)),
+    )
+    assert cold_refusal(ConfigError, declared) == (
+        "cold_shapes and cold_seconds are tried together, the first of each input and so on, got audio 2, length 1; "
+        "give equally many for each input that has any"
+    )
+
+
+TWICE = (
+    "comes twice, and only the first inference of a shape is a cold start: take it out of cold_shapes or cold_seconds"
+)
+
+
+@pytest.mark.parametrize("shapes", [((1, 5),), ((1, 6), (1, 5)), ((1, 5), (1, 5))])
+def test_a_shape_that_the_model_has_seen_is_not_cold(folder: Path, shapes: tuple[tuple[int, ...], ...]) -> None:
+    assert cold_refusal(ConfigError, spec(folder, audio=InputSpec(shape=(1, 5), cold_shapes=shapes))) == (
+        f"sla.toml:4: models.m.inputs: audio float32 [1, 5] {TWICE}"
+    )
+
+
+def test_lengths_of_equally_many_samples_are_one_shape(folder: Path) -> None:
+    audio = InputSpec("second.wav", seconds=0.5, cold_seconds=(0.25, 0.250_01))
+    assert cold_refusal(ConfigError, spec(folder, audio=audio)) == (
+        f"sla.toml:4: models.m.inputs: audio float32 [1, 2000] {TWICE}"
+    )
+
+
+COLD_REFUSALS: list[tuple[InputSpec, type[Exception], str]] = [
+    (
+        InputSpec(shape=(1, 5), cold_shapes=((1, 6), (2, 5))),
+        ConfigError,
+        "audio.cold_shapes[2]: input 'audio' takes float32 [1, samples], got float32 [2, 5]",
+    ),
+    (
+        InputSpec(shape=(1, 5), cold_shapes=((6,),)),
+        ConfigError,
+        "audio.cold_shapes[1]: input 'audio' takes float32 [1, samples], got float32 [6]",
+    ),
+    (
+        InputSpec("second.wav", seconds=1.0, cold_seconds=(0.5, 2.5)),
+        DataError,
+        "audio.cold_seconds[2]: second.wav lasts 1.00 s, 2.5 s are asked for: set seconds lower",
+    ),
+    (
+        InputSpec("absent.wav", cold_seconds=(0.5,)),
+        DataError,
+        "audio: absent.wav: no such audio file",
+    ),
+]
+
+
+@pytest.mark.parametrize(("audio", "kind", "message"), COLD_REFUSALS)
+def test_further_shapes_that_cannot_be_made(
+    folder: Path, audio: InputSpec, kind: type[Exception], message: str
+) -> None:
+    assert cold_refusal(kind, spec(folder, audio=audio)) == f"sla.toml:4: models.m.inputs.{message}"
+
+
+def test_a_model_of_one_shape_takes_no_other(folder: Path) -> None:
+    declared = spec(folder, audio=InputSpec(shape=(1, 5)), length=InputSpec(shape=(1,), cold_shapes=((2,),)))
+    assert cold_refusal(ConfigError, declared) == (
+        "sla.toml:4: models.m.inputs.length.cold_shapes[1]: input 'length' takes int64 [1], got int64 [2]"
+    )
+
+
+def test_a_cold_input_that_the_model_does_not_have(folder: Path) -> None:
+    assert cold_refusal(ConfigError, spec(folder, sound=InputSpec(shape=(1, 5), cold_shapes=((1, 6),)))) == (
+        "sla.toml:4: models.m.inputs: the model has no input 'sound'; it has: audio, length"
     )
 
 

@@ -1,197 +1,104 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import groupby
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from tests.unit.fake_service import Service
 from voiceflow_ml.errors import SampleError
-from voiceflow_ml.latency import FakeClock, Progress, Run, SamplingPlan, measure
+from voiceflow_ml.latency import (
+    FakeClock,
+    FakeCounters,
+    Instruments,
+    Mode,
+    Sampler,
+    SamplingPlan,
+    measure,
+    take_turns,
+)
 from voiceflow_ml.units import NS_PER_MS, NS_PER_S
 
-PLAN = SamplingPlan(looks=(40, 80), aimed_samples=40, warmup_calls=3, least_span_ns=0)
+PLAN = SamplingPlan(looks=(40, 80), aimed_samples=40, pilot_calls=3, span_ns=0)
+SPREAD = SamplingPlan(looks=(100,), aimed_samples=100, pilot_calls=3)
 
 
-class Service:
-    """A call of which the n-th takes n milliseconds (from 1), on a clock that it moves itself."""
+class Noted(Sampler):
+    """Keeps when each block was due, began and ended, in a list that it shares."""
 
-    def __init__(self, *, each_ns: int | None = None) -> None:
-        self.clock = FakeClock(start_ns=123)
-        self.calls = 0
-        self.slept_ns: list[int] = []
-        self._each_ns = each_ns
-        self.clock.sleep_ns = self._sleep_ns  # type: ignore[method-assign]
+    noted: list[tuple[Sampler, int, int, int]]
+    clock: FakeClock
 
-    def __call__(self) -> None:
-        self.calls += 1
-        self.clock.advance_ns(self.calls * NS_PER_MS if self._each_ns is None else self._each_ns)
-
-    def _sleep_ns(self, duration_ns: int) -> None:
-        self.slept_ns.append(duration_ns)
-        self.clock.advance_ns(duration_ns)
+    def block(self) -> None:
+        due_ns, began_ns = self.due_ns, self.clock.now_ns()
+        super().block()
+        self.noted.append((self, due_ns, began_ns, self.clock.now_ns()))
 
 
-def never(_samples_ns: NDArray[np.int64]) -> bool:
-    return False
+def together(
+    clock: FakeClock, calls: list[Callable[[], None]], plan: SamplingPlan = SPREAD
+) -> tuple[list[Sampler], list[tuple[Sampler, int, int, int]]]:
+    noted: list[tuple[Sampler, int, int, int]] = []
+    samplers: list[Sampler] = []
+    for seed, call in enumerate(calls):
+        sampler = Noted(call, replace(plan, seed=seed), Instruments(clock))
+        sampler.noted, sampler.clock = noted, clock
+        sampler.begin()
+        samplers.append(sampler)
+    return samplers, noted
 
 
-def test_every_call_is_accounted_for_in_order() -> None:
-    service = Service()
-    run = measure(service, replace(PLAN, looks=(20,)), clock=service.clock)
-    # Call 1 is the cold start, 2 to 4 the warm-up; then blocks of 2 settling and 10 kept calls.
-    assert run.cold_start_ns == 1 * NS_PER_MS
-    assert run.warmup_ns == (2 * NS_PER_MS, 3 * NS_PER_MS, 4 * NS_PER_MS)
-    kept = [*range(7, 17), *range(19, 29)]
-    assert run.samples_ns.tolist() == [n * NS_PER_MS for n in kept]
-    assert (run.blocks, run.settling_calls, service.calls) == (2, 4, 28)
-    assert run.span_ns == sum(range(5, 29)) * NS_PER_MS
-    assert run.stopped_by == "samples"
+def test_one_measurement_alone_sleeps_between_its_blocks() -> None:
+    service = Service(NS_PER_MS)
+    run = measure(service, SPREAD, clock=service.clock)
+    assert (run.stopped_by, run.samples_ns.size, service.calls) == ("samples", 100, 4 + 10 * 12)
+    assert len(service.slept_ns) == 9
+    assert run.span_ns == 120 * NS_PER_MS + sum(service.slept_ns)
+    assert run.span_ns == pytest.approx(10 * NS_PER_S, rel=0.25)
 
 
-def test_samples_are_read_only_integers() -> None:
-    service = Service()
-    run = measure(service, PLAN, clock=service.clock)
-    assert run.samples_ns.dtype == np.int64
-    with pytest.raises(ValueError, match="read-only"):
-        run.samples_ns[0] = 1
+def test_contiguous_modes_never_sleep() -> None:
+    for plan in (PLAN, replace(SPREAD, mode=Mode.BACK_TO_BACK)):
+        service = Service(NS_PER_MS)
+        run = measure(service, plan, clock=service.clock)
+        assert (service.slept_ns, run.settling_calls) == ([], 0)
+        assert run.span_ns == run.samples_ns.size * NS_PER_MS
 
 
-def test_a_run_without_warm_up_lays_its_span_out_by_the_cold_start() -> None:
-    service = Service(each_ns=NS_PER_MS)
-    plan = SamplingPlan(looks=(20,), aimed_samples=20, warmup_calls=0, least_span_ns=NS_PER_S)
-    run = measure(service, plan, clock=service.clock)
-    assert run.warmup_ns == ()
-    assert len(service.slept_ns) == 1
-    assert service.slept_ns[0] == pytest.approx(plan.gap_ns(NS_PER_MS), rel=0.5)
-
-
-def test_a_decided_run_stops_at_the_look_and_is_asked_only_there() -> None:
-    service, asked = Service(each_ns=1), []
-
-    def decided(samples_ns: NDArray[np.int64]) -> bool:
-        asked.append(samples_ns.size)
-        return samples_ns.size >= 80
-
-    run = measure(service, replace(PLAN, looks=(35, 80, 200)), clock=service.clock, decided=decided)
-    # The first block that reaches 35 ends at 40.
-    assert asked == [40, 80]
-    assert (run.stopped_by, run.samples_ns.size) == ("decided", 80)
-
-
-def test_an_undecided_run_stops_when_its_samples_are_spent() -> None:
-    service = Service(each_ns=1)
-    run = measure(service, PLAN, clock=service.clock, decided=never)
-    assert (run.stopped_by, run.samples_ns.size) == ("samples", 80)
-
-
-def test_looks_within_one_block_are_one_look() -> None:
-    service, asked = Service(each_ns=1), []
-
-    def decided(samples_ns: NDArray[np.int64]) -> bool:
-        asked.append(samples_ns.size)
-        return False
-
-    run = measure(service, replace(PLAN, looks=(3, 5, 7, 8)), clock=service.clock, decided=decided)
-    assert asked == [10]
-    assert (run.stopped_by, run.samples_ns.size) == ("samples", 10)
-
-
-@given(
-    st.lists(st.integers(1, 60), min_size=1, max_size=8, unique=True),
-    st.integers(1, 17),
-    st.integers(0, 3),
-    st.integers(0, 2),
-)
-def test_any_plan_ends_with_whole_blocks_just_past_its_last_look(
-    looks: list[int], block_calls: int, settling_calls: int, warmup_calls: int
-) -> None:
-    service = Service(each_ns=1)
-    plan = SamplingPlan(
-        looks=tuple(sorted(looks)),
-        aimed_samples=10,
-        block_calls=block_calls,
-        settling_calls=settling_calls,
-        warmup_calls=warmup_calls,
-        least_span_ns=0,
+def test_all_instruments_are_passed_on() -> None:
+    service = Service(100, counters=FakeCounters(), waits_ns=lambda _: 40)
+    told = []
+    run = measure(
+        service,
+        PLAN,
+        clock=service.clock,
+        counters=service.counters,
+        control=lambda: service.clock.advance_ns(7),
+        decided=lambda channels: channels.adjusted_ns is not None,
+        watch=lambda progress: told.append(progress.samples),
+        cold_calls={"1 window": lambda: service.clock.advance_ns(9)},
     )
-    run = measure(service, plan, clock=service.clock)
-    assert run.samples_ns.size == run.blocks * block_calls
-    assert max(looks) <= run.samples_ns.size < max(looks) + block_calls
-    assert run.samples_ns.tolist() == [1] * run.samples_ns.size
-    assert service.calls == 1 + warmup_calls + run.blocks * (block_calls + settling_calls)
+    assert (run.stopped_by, told) == ("decided", [10, 20, 30, 40])
+    assert run.control_ns is not None
+    assert set(run.control_ns.tolist()) == {7}
+    assert [one.duration_ns for one in run.cold_starts] == [100, 9]
+    assert run.channels.adjusted_ns is not None
+    assert set(run.channels.adjusted_ns.tolist()) == {60}
 
 
-def test_time_ends_a_run_and_leaves_at_least_one_block() -> None:
-    service = Service(each_ns=NS_PER_S)
-    run = measure(service, replace(PLAN, time_budget_ns=0), clock=service.clock)
-    assert (run.stopped_by, run.blocks, run.samples_ns.size) == ("time", 1, 10)
-    service = Service(each_ns=NS_PER_S)
-    # A block takes 12 s: one that begins before 30 s is finished, none begins after.
-    run = measure(service, replace(PLAN, time_budget_ns=30 * NS_PER_S), clock=service.clock)
-    assert (run.stopped_by, run.blocks, run.span_ns) == ("time", 3, 36 * NS_PER_S)
+def test_the_machines_clock_is_the_default() -> None:
+    calls: list[int] = []
+    run = measure(lambda: calls.append(1), PLAN)
+    assert (run.samples_ns.size, len(calls)) == (80, 4 + 80)
 
 
-def test_no_gap_is_slept_out_when_the_time_budget_ends_in_it() -> None:
-    service = Service(each_ns=1)
-    plan = SamplingPlan(looks=(20,), aimed_samples=20, least_span_ns=100 * NS_PER_S, time_budget_ns=NS_PER_S)
-    run = measure(service, plan, clock=service.clock)
-    assert (run.stopped_by, run.blocks, service.slept_ns) == ("time", 1, [])
-
-
-def spread_run(seed: int, *, each_ns: int = NS_PER_MS) -> tuple[Run, list[int], SamplingPlan]:
-    service = Service(each_ns=each_ns)
-    plan = SamplingPlan(looks=(2_000,), aimed_samples=2_000, seed=seed)
-    return measure(service, plan, clock=service.clock), service.slept_ns, plan
-
-
-def test_a_run_is_spread_over_the_planned_span_by_irregular_gaps() -> None:
-    run, gaps_ns, plan = spread_run(seed=1)
-    contiguous_ns = 200 * 12 * NS_PER_MS
-    assert run.span_ns == contiguous_ns + sum(gaps_ns)
-    # 199 gaps, uniform around their mean: their sum strays by a few percent.
-    assert run.span_ns == pytest.approx(40 * NS_PER_S, rel=0.08)
-    mean_ns = plan.gap_ns(NS_PER_MS)
-    assert len(gaps_ns) == 199
-    assert 0.5 * mean_ns <= min(gaps_ns) < 0.6 * mean_ns
-    assert 1.4 * mean_ns < max(gaps_ns) <= 1.5 * mean_ns
-    assert len(set(gaps_ns)) == len(gaps_ns)
-
-
-def test_the_seed_makes_the_gaps_repeatable() -> None:
-    assert spread_run(seed=5)[1] == spread_run(seed=5)[1] != spread_run(seed=6)[1]
-    assert spread_run(seed=5)[0].seed == 5
-
-
-def test_the_default_span_is_long_enough_not_to_be_cautioned() -> None:
-    from voiceflow_ml.hardware.evidence import span_finding  # noqa: PLC0415
-
-    for seed in range(20):
-        assert span_finding(spread_run(seed, each_ns=1_000)[0].span_ns) is None
-
-
-def test_the_watcher_is_told_after_each_block_and_outside_of_timed_regions() -> None:
-    service, told = Service(each_ns=NS_PER_MS), []
-
-    def watch(progress: Progress) -> None:
-        told.append((progress.samples, progress.next_look, progress.latest.size))
-        assert (progress.budget, progress.time_budget_ns) == (80, PLAN.time_budget_ns)
-        assert progress.elapsed_ns == service.clock.now_ns() - start_ns
-        service.clock.advance_ns(0)
-
-    start_ns = service.clock.now_ns() + 4 * NS_PER_MS
-    run = measure(service, PLAN, clock=service.clock, watch=watch)
-    assert told == [(10 * n, 40 if n <= 4 else 80, 10 * n) for n in range(1, 9)]
-    assert set(run.samples_ns.tolist()) == {NS_PER_MS}
-
-
-def test_a_slow_watcher_costs_no_sample_anything() -> None:
-    service = Service(each_ns=NS_PER_MS)
-    run = measure(service, PLAN, clock=service.clock, watch=lambda _: service.clock.advance_ns(NS_PER_S))
-    assert set(run.samples_ns.tolist()) == {NS_PER_MS}
+def test_a_clock_that_goes_backwards_is_found_out() -> None:
+    clock = FakeClock(start_ns=10**12)
+    with pytest.raises(SampleError, match="the clock went backwards"):
+        measure(lambda: clock.advance_ns(-1), PLAN, clock=clock)
 
 
 @pytest.mark.parametrize("fails_at", [1, 3, 5, 12])
@@ -209,42 +116,100 @@ def test_what_the_call_raises_comes_through_and_the_collector_is_on_again(fails_
     assert gc.isenabled()
 
 
-def test_the_collector_is_off_inside_blocks_on_between_them_and_as_found_afterwards() -> None:
-    service, inside, between = Service(), [], []
+def test_between_blocks_garbage_is_collected() -> None:
+    service, between = Service(1), []
+    measure(service, PLAN, clock=service.clock, watch=lambda _: between.append(gc.isenabled()))
+    assert set(between) == {True}
+
+
+def test_a_run_shares_the_memory_that_was_measured_into_and_is_read_only() -> None:
+    service, seen = Service(NS_PER_MS), []
+    run = measure(service, PLAN, clock=service.clock, watch=lambda progress: seen.append(progress.latest().wall_ns))
+    assert np.shares_memory(run.samples_ns, seen[-1])
+    assert run.samples_ns.dtype == np.int64
+    with pytest.raises(ValueError, match="read-only"):
+        run.samples_ns[0] = 1
+
+
+def test_measurements_in_turns_fill_the_gaps_of_each_other() -> None:
+    clock = FakeClock()
+    services = [Service(each_ns, clock=clock) for each_ns in (NS_PER_MS, 2 * NS_PER_MS, 3 * NS_PER_MS)]
+    samplers, noted = together(clock, list(services))
+    take_turns(samplers, clock)
+    runs = [sampler.run() for sampler in samplers]
+    assert [run.samples_ns.tolist() for run in runs] == [[n * NS_PER_MS] * 100 for n in (1, 2, 3)]
+    # The next block is that which is due first, and begins when it is due or the one before has ended.
+    for index, (sampler, due_ns, began_ns, _) in enumerate(noted):
+        assert began_ns == max(due_ns, noted[index - 1][3] if index else began_ns)
+        later = [next((due for one, due, _, _ in noted[index:] if one is other), due_ns) for other in samplers]
+        assert due_ns == min(later)
+        assert not sampler.plan.is_contiguous
+    turns = [samplers.index(one) for one, _ in groupby(sampler for sampler, *_ in noted)]
+    assert len(turns) > 15
+    # Together they take as long as the longest alone, or little more.
+    assert noted[-1][3] - noted[0][2] < 1.3 * max(run.span_ns for run in runs)
+
+
+def test_a_schedule_and_a_spread_run_take_turns() -> None:
+    clock = FakeClock()
+    steady, paced = Service(NS_PER_MS, clock=clock), Service(NS_PER_MS, clock=clock)
+    plan = SamplingPlan(looks=(50,), aimed_samples=50, mode=Mode.PACED, interval_ns=20 * NS_PER_MS)
+    samplers = [Sampler(steady, SPREAD, Instruments(clock)), Sampler(paced, plan, Instruments(clock))]
+    for sampler in samplers:
+        sampler.begin()
+    take_turns(samplers, clock)
+    runs = [sampler.run() for sampler in samplers]
+    assert [(run.stopped_by, run.samples_ns.size, run.late_calls) for run in runs] == [
+        ("samples", 100, 0),
+        ("samples", 50, 0),
+    ]
+
+
+def breaking(clock: FakeClock, error: BaseException) -> Callable[[], None]:
+    service = Service(NS_PER_MS, clock=clock)
 
     def call() -> None:
         service()
-        if service.calls > 4:
-            inside.append(gc.isenabled())
+        if service.calls == 30:
+            raise error
 
-    measure(call, PLAN, clock=service.clock, watch=lambda _: between.append(gc.isenabled()))
-    assert set(inside) == {False}
-    assert set(between) == {True}
+    return call
+
+
+def test_a_failing_call_ends_its_own_measurement_alone() -> None:
+    clock, told = FakeClock(), []
+    error = KeyError("from the model")
+    samplers, noted = together(clock, [Service(NS_PER_MS, clock=clock), breaking(clock, error)])
+    take_turns(samplers, clock, failed=lambda *what: told.append(what))
+    assert told == [(samplers[1], error)]
+    # Call 30 is in the third block, after the cold start and 3 pilot calls.
+    assert [samplers.index(sampler) for sampler, *_ in noted].count(1) == 2
+    assert samplers[0].run().samples_ns.size == 100
+    assert not samplers[1].finished
     assert gc.isenabled()
-    gc.disable()
-    try:
-        measure(call, PLAN, clock=service.clock)
-        assert not gc.isenabled()
-    finally:
-        gc.enable()
 
 
-def test_the_machines_clock_is_the_default() -> None:
-    calls = []
-    run = measure(lambda: calls.append(1), PLAN)
-    assert run.samples_ns.size == 80
-    assert run.span_ns > 0
-    assert len(calls) == 4 + 8 * 12
+def test_a_failing_call_is_raised_where_nobody_is_told() -> None:
+    clock = FakeClock()
+    samplers, _ = together(clock, [Service(NS_PER_MS, clock=clock), breaking(clock, KeyError("from the model"))])
+    with pytest.raises(KeyError, match="from the model"):
+        take_turns(samplers, clock)
 
 
-def test_a_clock_that_goes_backwards_is_found_out() -> None:
-    clock = FakeClock(start_ns=10**12)
-    with pytest.raises(SampleError, match="the clock went backwards"):
-        measure(lambda: clock.advance_ns(-1), PLAN, clock=clock)
+def test_an_interrupt_ends_them_all() -> None:
+    clock, told = FakeClock(), []
+    samplers, _ = together(clock, [breaking(clock, KeyboardInterrupt())])
+    with pytest.raises(KeyboardInterrupt):
+        take_turns(samplers, clock, failed=lambda *what: told.append(what))
+    assert told == []
 
 
-def test_a_run_keeps_a_copy_of_its_samples() -> None:
-    samples_ns = np.array([1, 2, 3], dtype=np.int64)
-    run = Run(samples_ns, 0, (), 0, 1, 6, "samples", 0)
-    samples_ns[0] = 99
-    assert run.samples_ns.tolist() == [1, 2, 3]
+def test_finished_measurements_take_no_further_turn() -> None:
+    service = Service(1)
+    sampler = Sampler(service, PLAN, Instruments(service.clock))
+    sampler.begin()
+    take_turns([sampler], service.clock)
+    calls = service.calls
+    take_turns([sampler], service.clock)
+    take_turns([], service.clock)
+    assert service.calls == calls

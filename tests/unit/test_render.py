@@ -43,10 +43,14 @@ def test_the_report_is_the_snapshot(report: str) -> None:
 def test_no_name_breaks_the_tables_or_smuggles_markup_in(report: str) -> None:
     html = MARKDOWN.render(report)
     rows = re.findall(r"<tr>(.*?)</tr>", html, re.DOTALL)
-    objectives = [re.findall(r"<td.*?>(.*?)</td>", row, re.DOTALL) for row in rows[1:10]]
-    assert [len(cells) for cells in objectives] == [9] * 9
+    objectives = [re.findall(r"<td.*?>(.*?)</td>", row, re.DOTALL) for row in rows[1:15]]
+    assert [len(cells) for cells in objectives] == [9] * 14
     shown = NASTY.replace("\x1b", "").replace("\n", " ").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     assert [cells[1] for cells in objectives if "ERROR" in cells[0]] == [f"{shown} · model-inference · cpu"]
+    assert [cells[2] for cells in objectives if "SLOWER" in cells[0]] == [
+        "P99 &lt;= 1.1x git:v1|`old`",
+        "P50 &lt;= 1.05x git:v1|`old`",
+    ]
     assert html.count("<h1>") == 1
     for markup in ("<b>", "<s>", "<a ", "\x1b", "<em>x", "<em>y"):
         assert markup not in html
@@ -67,6 +71,19 @@ def test_code_is_shown_as_it_was(text: str) -> None:
     assert shown == ([line] if line else [])
     html = MARKDOWN.render(f"before\n\n{code_block(text)}\n\nafter")
     assert html == f'<p>before</p>\n<pre><code class="language-sh">{line}\n</code></pre>\n<p>after</p>\n'
+
+
+def test_the_report_states_its_guarantee_and_a_horizon_beside_each_met(report: str) -> None:
+    words = " ".join(report.split())
+    assert (
+        "under independence, or whenever each sample's conditional chance to exceed the limit is at least what the "
+        "percentile allows, the chance of ever saying MET wrongly is at most one minus the confidence, whatever the "
+        "looks and stops. Under dependence there is no theorem, only measured error rates."
+    ) in words
+    assert "Noise rarer than that, another machine, and many objectives at once are not covered." in words
+    met = [line for line in report.splitlines() if line.startswith("| **MET**")]
+    assert len(met) == 5
+    assert all(line.endswith("| 16 s | 2 s |") for line in met)
 
 
 def test_a_report_of_nothing(tmp_path: Path) -> None:
@@ -134,7 +151,8 @@ def test_the_template_uses_all_that_the_view_offers() -> None:
     text = TEMPLATE.read_text(encoding="utf-8")
     from dataclasses import fields  # noqa: PLC0415
 
-    from voiceflow_ml.reporting.view import Detail, ReportView, Row  # noqa: PLC0415
+    from voiceflow_ml.reporting.detail import Detail  # noqa: PLC0415
+    from voiceflow_ml.reporting.view import ReportView, Row  # noqa: PLC0415
 
     for name, record in (("view", ReportView), ("row", Row), ("detail", Detail)):
         for field in fields(record):

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from voiceflow_ml.errors import ConfigError
 from voiceflow_ml.sla.load import load_sla
-from voiceflow_ml.sla.objectives import InputSpec, Objective, Stage, find_stage
+from voiceflow_ml.sla.objectives import InputSpec, Objective, Stage, cold_variants, find_stage
 from voiceflow_ml.sla.places import Places
 
 MODEL = 'version = 1\n[models.m]\nfile = "m.onnx"\n'  # lines 1 to 3
 OBJECTIVE = '[[objective]]\nmodel = "m"\ntarget = "cpu"\np99 = "10ms"\n'  # lines 4 to 7 after MODEL
 DURATION = 'write a number and a unit, such as "10ms" (units: ns, us, ms, s, min)'
 STATISTICS = "p50, p90, p95, p99, p999"
+MEASURING = "clock, mode, interval"
 TARGETS = "cpu, cuda-t4, cuda-l4, cuda-a10g, cuda-a100, cuda-h100, cuda-h200, cuda-v100, cuda-rtx-4090"
 STAGES = "model-inference, server-processing, network, end-to-end"
 
@@ -121,7 +122,7 @@ OBJECTIVE_COMPLAINTS: list[tuple[str, str, str]] = [
     (
         'p99 = "10ms"',
         'p98 = "10ms"',
-        f"sla.toml:7: objective[1].p98: unknown key; valid here: model, stage, target, {STATISTICS}",
+        f"sla.toml:7: objective[1].p98: unknown key; valid here: model, stage, target, {STATISTICS}, {MEASURING}",
     ),
     ('"m"', '"q"', "sla.toml:5: objective[1].model: unknown model 'q'; declared models: m"),
     (
@@ -178,7 +179,10 @@ MODEL_COMPLAINTS: list[tuple[str, str]] = [
     ),
     (
         '[models.m.inputs.x]\nsource = "a.wav"\nsecond = 1',
-        "sla.toml:6: models.m.inputs.x.second: unknown key; valid here: source, shape, seconds",
+        (
+            "sla.toml:6: models.m.inputs.x.second: unknown key; "
+            "valid here: source, shape, seconds, cold_shapes, cold_seconds"
+        ),
     ),
     (
         '[models.m.inputs.x]\nsource = "a.wav"\nseconds = inf',
@@ -194,6 +198,109 @@ MODEL_COMPLAINTS: list[tuple[str, str]] = [
 @pytest.mark.parametrize(("extra", "expected"), MODEL_COMPLAINTS)
 def test_a_wrong_model_is_one_sentence(tmp_path: Path, extra: str, expected: str) -> None:
     assert complaint(tmp_path, f"{MODEL}{extra}\n") == expected
+
+
+COLD_SHAPES = "write, for example, cold_shapes = [[1, 16000], [1, 8000]]"
+COLD_SECONDS = "write, for example, cold_seconds = [1.0, 0.5]"
+TOGETHER = "cold_shapes and cold_seconds are tried together, the first of each input and so on"
+EQUALLY = "give equally many for each input that has any"
+COLD_COMPLAINTS: list[tuple[str, str]] = [
+    (
+        "shape = [1, 9]\ncold_shapes = 3",
+        f"sla.toml:6: models.m.inputs.x.cold_shapes: must be a list, got 3; {COLD_SHAPES}",
+    ),
+    (
+        "shape = [1, 9]\ncold_shapes = [[1, 8], 4]",
+        f"sla.toml:6: models.m.inputs.x.cold_shapes[2]: must be a list, got 4; {COLD_SHAPES}",
+    ),
+    (
+        "shape = [1, 9]\ncold_shapes = [[1, 8], [1, 0]]",
+        f"sla.toml:6: models.m.inputs.x.cold_shapes[2][2]: must be at least 1, got 0; {COLD_SHAPES}",
+    ),
+    (
+        "shape = [1, 9]\ncold_shapes = [[1, 8.5]]",
+        f"sla.toml:6: models.m.inputs.x.cold_shapes[1][2]: must be a whole number, got 8.5; {COLD_SHAPES}",
+    ),
+    (
+        "shape = [1, 9]\ncold_shapes = [[]]",
+        f"sla.toml:6: models.m.inputs.x.cold_shapes[1]: must not be empty, got []; {COLD_SHAPES}",
+    ),
+    (
+        'source = "a.wav"\ncold_seconds = 1.0',
+        f"sla.toml:6: models.m.inputs.x.cold_seconds: must be a list, got 1.0; {COLD_SECONDS}",
+    ),
+    (
+        'source = "a.wav"\ncold_seconds = [1.0, 0]',
+        f"sla.toml:6: models.m.inputs.x.cold_seconds[2]: must be more than 0.0, got 0; {COLD_SECONDS}",
+    ),
+    (
+        'source = "a.wav"\ncold_seconds = [nan]',
+        f"sla.toml:6: models.m.inputs.x.cold_seconds[1]: must be a finite number, got nan; {COLD_SECONDS}",
+    ),
+    (
+        'source = "a.wav"\ncold_seconds = ["1s"]',
+        f"sla.toml:6: models.m.inputs.x.cold_seconds[1]: must be a number, got '1s'; {COLD_SECONDS}",
+    ),
+    (
+        'source = "a.wav"\ncold_shapes = [[1, 8]]',
+        (
+            "sla.toml:6: models.m.inputs.x.cold_shapes: shapes are for synthetic values, not for 'a.wav'; "
+            "write cold_seconds = [1.0]"
+        ),
+    ),
+    (
+        "shape = [1, 9]\ncold_seconds = [1.0]",
+        (
+            "sla.toml:6: models.m.inputs.x.cold_seconds: seconds are for sound, not for synthetic values; "
+            "write cold_shapes = [[1, 16000]]"
+        ),
+    ),
+    (
+        'source = "a.npy"\ncold_shapes = [[1, 8]]',
+        (
+            "sla.toml:6: models.m.inputs.x.cold_shapes: 'a.npy' holds one array of one shape; "
+            "take it out, or give a shape or a .wav file"
+        ),
+    ),
+    (
+        'source = "a.NPY"\ncold_seconds = [1.0]',
+        (
+            "sla.toml:6: models.m.inputs.x.cold_seconds: 'a.NPY' holds one array of one shape; "
+            "take it out, or give a shape or a .wav file"
+        ),
+    ),
+    (
+        'source = "a.wav"\ncold_seconds = [1, 2]\n[models.m.inputs]\ny = { shape = [9], cold_shapes = [[8]] }',
+        f"sla.toml:4: models.m.inputs: {TOGETHER}, got x 2, y 1; {EQUALLY}",
+    ),
+]
+
+
+@pytest.mark.parametrize(("table", "expected"), COLD_COMPLAINTS)
+def test_a_wrong_further_shape_is_one_sentence(tmp_path: Path, table: str, expected: str) -> None:
+    assert complaint(tmp_path, f"{MODEL}[models.m.inputs.x]\n{table}\n") == expected
+
+
+def test_further_shapes_of_inputs_that_vary_together(tmp_path: Path) -> None:
+    table = """[models.m.inputs]
+audio = { source = "a.wav", cold_seconds = [1, 0.5] }
+lengths = { shape = [1, 9], cold_shapes = [[1, 8], [2, 7]] }
+other = { shape = [3], cold_shapes = [] }
+array = "a.npy"
+"""
+    inputs = load_sla(write(tmp_path, MODEL + table)).models["m"].inputs
+    assert inputs == {
+        "audio": InputSpec(source="a.wav", cold_seconds=(1.0, 0.5)),
+        "lengths": InputSpec(shape=(1, 9), cold_shapes=((1, 8), (2, 7))),
+        "other": InputSpec(shape=(3,)),
+        "array": InputSpec(source="a.npy"),
+    }
+    assert [spec.cold_variants for spec in inputs.values()] == [2, 2, 0, 0]
+    assert cold_variants(inputs) == 2
+
+
+def test_no_further_shape_is_no_variant() -> None:
+    assert cold_variants({}) == cold_variants({"x": InputSpec(shape=(1,))}) == 0
 
 
 VERSION = "write, for example, version = 1"

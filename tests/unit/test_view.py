@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.result_set import (
+    ADJUSTED,
     BREACHED,
+    COMPARED,
+    ELSEWHERE,
     FAILED,
     INVALID,
     MET,
@@ -16,10 +21,11 @@ from tests.unit.result_set import (
     SKIPPED,
     UNCOVERED,
     UNREACHED,
+    against,
     measured,
     samples,
 )
-from voiceflow_ml.latency.quantiles import Interval
+from voiceflow_ml.latency import Change, Interval
 from voiceflow_ml.reporting.table import terminal_lines
 from voiceflow_ml.reporting.view import (
     Row,
@@ -40,25 +46,28 @@ def row(verdict: str) -> Row:
 
 
 def test_the_worst_comes_first_in_the_headline_and_in_the_rows() -> None:
-    assert VIEW.headline == "1 INVALID, 1 BREACHED, 1 ERROR, 1 INCONCLUSIVE, 3 NOT RUN, 2 MET"
+    assert VIEW.headline == ("1 INVALID, 1 BREACHED, 1 SLOWER, 1 ERROR, 1 INCONCLUSIVE, 3 NOT RUN, 1 NOT SLOWER, 5 MET")
     assert [row.verdict for row in VIEW.rows] == [
         "INVALID",
         "BREACHED",
+        "SLOWER",
         "ERROR",
         "INCONCLUSIVE",
         *["NOT RUN"] * 3,
-        *["MET"] * 2,
+        "NOT SLOWER",
+        *["MET"] * 5,
     ]
     assert headline([]) == "nothing was measured"
 
 
 def test_a_row_holds_finished_text() -> None:
-    assert VIEW.rows[-1] == Row(
+    (_, found) = [row for row in VIEW.rows if (row.verdict, row.label) == ("MET", MET.label)]
+    assert found == Row(
         verdict="MET",
         label="fast-cnn · model-inference · cpu",
         objective="P99 <= 10 ms",
         measured="4.2 ms",
-        interval="[4.2 ms, 4.2 ms]",
+        interval="[4.19 ms, 10 ms]",
         margin="+58 %",
         samples="2 000",
         span="16 s",
@@ -82,7 +91,7 @@ def test_what_did_not_run_says_why() -> None:
     }
     unfinished = build_rows(replace(SESSION, finished=False), RESULTS)
     assert "the run has not got to it, or ended before it did" in [row.sentence for row in unfinished]
-    silent = build_rows(SESSION, [replace(RESULTS[4], reason=" ")])
+    silent = build_rows(SESSION, [replace(RESULTS[6], reason=" ")])
     assert "no reason was given" in [row.sentence for row in silent]
 
 
@@ -92,7 +101,7 @@ def coverage(planned: tuple[Planned, ...], *results: Result) -> str:
 
 def test_coverage_names_each_promise_without_a_number_and_counts_an_error_as_one() -> None:
     assert VIEW.coverage == (
-        "4 of 8 declared promises have no measurement: "
+        "4 of 10 declared promises have no measurement: "
         f"{SKIPPED.label} (NOT RUN), {one_line(FAILED.label)} (ERROR), {UNREACHED.label} (NOT RUN), "
         f"{UNCOVERED.label} (NOT RUN)."
     )
@@ -108,20 +117,43 @@ def test_a_promise_that_one_of_two_tests_measured_is_covered() -> None:
     assert coverage((twin, MET), RESULTS[0]) == "Every declared promise was measured."
 
 
-def test_details_say_how_it_was_measured() -> None:
-    detail = VIEW.details[0]
-    method = dict(detail.method)
-    assert method["kept samples"] == "2 000 in 200 blocks"
-    assert method["discarded"] == "30 warm-up calls, 400 at block starts"
-    assert method["stopped because"] == "every objective was decided"
-    assert method["cold start (first call, not judged)"] == "31 ms"
-    assert method["model file"] == "fast-cnn.onnx"
-    assert detail.node_id == MET.node_id
-    assert [name for name, _ in detail.percentiles] == ["P50", "P90", "P95", "P99", "P99.9", "max"]
-    assert detail.findings[1] == (
-        "caution",
-        "some task waited for a CPU during 12.5% of the measurement; a quieter machine would give shorter tails",
-    )
+def test_a_number_of_the_adjusted_clock_is_marked_with_what_a_caller_waits() -> None:
+    (adjusted,) = build_rows(replace(SESSION, planned=(ADJUSTED,), declared=()), RESULTS)
+    assert (adjusted.verdict, adjusted.measured) == ("MET", "4.5 ms adjusted (9 ms wall)")
+    assert adjusted.sentence.endswith("waiting for a CPU is left out, as the promise declares")
+
+
+def test_a_comparison_has_a_row_of_its_own_behind_the_objectives() -> None:
+    rows = build_rows(replace(SESSION, planned=(COMPARED,), declared=()), RESULTS)
+    assert [row.verdict for row in rows] == ["MET", "MET", "NOT SLOWER", "SLOWER"]
+    assert {row.label for row in rows} == {COMPARED.label}
+    slower = rows[3]
+    assert slower.objective == "P99 <= 1.1x git:v1|`old`"
+    assert (slower.margin, slower.span, slower.horizon, slower.samples) == ("-", "-", "-", "2 000 each")
+    low, high = (float(end.strip("[]x")) for end in slower.interval.split(", "))
+    assert 1.1 < low < float(slower.measured.strip("x")) < high
+    assert slower.sentence.startswith("P99 is more than 10 % slower with 99 % confidence: ")
+
+
+def compared_row(**changes: Any) -> Row:
+    """The row of the P99 of a comparison, changed in some fields."""
+    known = against((0.99,), 1.0)
+    result = measured(MET, samples(2_000, over=4, quick_ns=4_000_000, slow_ns=12_000_000))
+    fields = {"comparisons": (replace(known.comparisons[0], **changes),)} if changes else {"findings": (ELSEWHERE,)}
+    assert result.measurement is not None
+    changed = replace(result, measurement=replace(result.measurement, against=replace(known, **fields)))
+    return build_rows(replace(SESSION, planned=(MET,), declared=()), [changed])[-1]
+
+
+def test_a_baseline_that_ran_elsewhere_makes_the_comparison_invalid() -> None:
+    row = compared_row()
+    assert (row.verdict, row.sentence) == ("INVALID", f"baseline: {ELSEWHERE.sentence}")
+
+
+def test_an_open_comparison_and_one_of_too_few_samples() -> None:
+    assert compared_row(outcome=Change.INCONCLUSIVE).verdict == "INCONCLUSIVE"
+    row = compared_row(outcome=Change.INCONCLUSIVE, ratio=None, ratio_low=None, ratio_high=None)
+    assert (row.measured, row.interval) == ("-", "[no lower bound, no upper bound]")
 
 
 @pytest.mark.parametrize(
@@ -156,19 +188,29 @@ def test_the_terminals_table_is_one_line_for_each_objective_in_the_order_of_the_
         ("BREACHED", False),
         ("INCONCLUSIVE", None),
         ("INVALID", False),
+        ("MET", True),
+        ("MET", True),
+        ("MET", True),
+        ("NOT SLOWER", True),
+        ("SLOWER", False),
         ("NOT RUN", None),
         ("ERROR", False),
         ("NOT RUN", None),
         ("NOT RUN", None),
     ]
     assert lines[-1] == (VIEW.headline, None)
-    bounds = [text.index("P99 <=") for text, _ in lines[1:-1]]
-    assert len(set(bounds)) == 1
+    bounds = [re.search(r"P\d\d <=", text) for text, _ in lines[:-1]]
+    assert len({bound.start() for bound in bounds if bound}) == 1
+    assert all(bounds)
 
 
 def test_a_line_of_the_table_shows_the_number_with_its_evidence() -> None:
-    session = replace(SESSION, planned=(BREACHED, INVALID), declared=(), policy="report-only")
-    (breached, _), (invalid, _), (last, _) = terminal_lines(session, RESULTS)
+    session = replace(SESSION, planned=(ADJUSTED, BREACHED, INVALID), declared=(), policy="report-only")
+    (met, _), (breached, _), (invalid, _), (last, _) = terminal_lines(session, RESULTS)
+    assert met == (
+        "MET           noisy-cnn · model-inference · cpu     P99 <= 5 ms   "
+        "4.5 ms adjusted (9 ms wall) [4.5 ms, 4.5 ms]  99 % conf, n = 2 000, 16 s span, horizon 2 s"
+    )
     assert breached == (
         "BREACHED      slow-cnn · model-inference · cpu      P99 <= 5 ms   "
         "9 ms [9 ms, no upper bound]  99 % conf, n = 500, 16 s span"
@@ -176,7 +218,16 @@ def test_a_line_of_the_table_shows_the_number_with_its_evidence() -> None:
     assert invalid.startswith(
         "INVALID       wav2vec2 · model-inference · cuda-t4  P99 <= 20 ms  37 of 412 nodes ran on"
     )
-    assert last == "1 INVALID, 1 BREACHED (report-only: no verdict fails this run)"
+    assert last == "1 INVALID, 1 BREACHED, 1 MET (report-only: no verdict fails this run)"
+
+
+def test_a_line_about_a_baseline_shows_the_ratio_with_its_interval() -> None:
+    session = replace(SESSION, planned=(COMPARED,), declared=())
+    *_, (not_slower, good), (slower, bad), _ = terminal_lines(session, RESULTS)
+    assert (good, bad) == (True, False)
+    line = r"(NOT SLOWER|SLOWER) +new-cnn · model-inference · cpu  P\d\d <= [\d.]+x git:v1\|`old` +"
+    for text in (not_slower, slower):
+        assert re.fullmatch(line + r"[\d.]+x \[[\d.]+x, [\d.]+x\]  99 % conf, n = 2 000 each", text), text
 
 
 def test_an_empty_session_has_a_table_too() -> None:

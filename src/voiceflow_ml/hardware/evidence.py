@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from voiceflow_ml.units import NS_PER_S, format_ns
+import numpy as np
+from numpy.typing import NDArray
+
+from voiceflow_ml.errors import SampleError
+from voiceflow_ml.latency.counters import PROCESS_SHARE
+from voiceflow_ml.latency.quantiles import Samples, percentile
+from voiceflow_ml.units import NS_PER_S, format_count, format_ns
 
 
 class Severity(StrEnum):
@@ -36,28 +42,18 @@ class Finding:
         return f"{self.fact}; {self.remedy}" if self.remedy else self.fact
 
 
-CPU_WAIT_CAUTION = 0.05
-"""Share of a measurement with a task waiting for a CPU above which the caller is told."""
+RUN_DELAY_CAUTION = 0.05
+"""Share of the timed work in the run queue above which the neighbours are in the result."""
+BLOCK_PRESSURE = 0.05
+"""Share of a block with a task waiting for a CPU above which the block is marked."""
+MARKED_CAUTION = 0.2
+"""Share of marked blocks above which the run was taken on a contended machine."""
+CONTROL_SPREAD = 1.5
+"""P95 over median of the control workload above which the machine itself changed speed."""
 SHORT_SPAN_NS = 9 * NS_PER_S
 """A little under the default span of 10 s, whose random gaps may add up to somewhat less."""
 FEWEST_CLOCK_STEPS = 20
 """A latency of fewer clock steps than this is quantised too coarsely to compare with a limit."""
-
-
-def cpu_wait_finding(wait_ns: int | None, elapsed_ns: int) -> Finding:
-    """Judge how long tasks waited for a CPU while a run was taken.
-
-    Args:
-        wait_ns: growth of the kernel's pressure counter over the measurement; None where there is none.
-        elapsed_ns: how long the measurement took, warm-up included.
-    """
-    if wait_ns is None or elapsed_ns <= 0:
-        return Finding(Severity.INFORMATION, "how long tasks waited for a CPU is unknown on this system")
-    share = min(1.0, wait_ns / elapsed_ns)
-    fact = f"some task waited for a CPU during {share:.1%} of the measurement"
-    if share > CPU_WAIT_CAUTION:
-        return Finding(Severity.CAUTION, fact, "a quieter machine would give shorter tails")
-    return Finding(Severity.INFORMATION, fact)
 
 
 def timer_finding(step_ns: int, median_ns: int) -> Finding | None:
@@ -87,3 +83,122 @@ def hash_finding(declared_sha256: str, actual_sha256: str) -> Finding | None:
         return None
     fact = f"the model file's SHA-256 is {actual_sha256[:12]}..., declared is {declared_sha256[:12]}..."
     return Finding(Severity.INVALID, fact, "restore the declared file, or declare the new one")
+
+
+def run_delay_finding(waited_ns: int | None, busy_ns: int) -> Finding:
+    """Judge how much of the timed work the measuring thread spent in the run queue.
+
+    Args:
+        waited_ns: sum over the samples of the wait, each at most the sample's time off the CPU; None where the system
+            does not say.
+        busy_ns: sum of the samples.
+    """
+    if waited_ns is None or busy_ns <= 0:
+        return Finding(Severity.INFORMATION, "how long the measuring thread waited for a CPU is unknown on this system")
+    share = min(1.0, waited_ns / busy_ns)
+    fact = f"the measuring thread stood in the run queue for {share:.1%} of the timed work"
+    if share > RUN_DELAY_CAUTION:
+        remedy = 'leave it a core of its own, or judge the clock without that wait (clock = "adjusted")'
+        return Finding(Severity.CAUTION, fact, remedy)
+    return Finding(Severity.INFORMATION, fact)
+
+
+def marked_blocks(cpu_wait_ns: NDArray[np.int64], duration_ns: NDArray[np.int64]) -> int:
+    """Count the blocks of which more than :data:`BLOCK_PRESSURE` went by with some task waiting for a CPU.
+
+    Args:
+        cpu_wait_ns: growth of the kernel's pressure counter over each block, shape ``[blocks]``; negative where it is
+            not known, which marks no block.
+        duration_ns: how long each block took, shape ``[blocks]``.
+
+    Raises:
+        SampleError: the two differ in shape.
+    """
+    if np.shape(cpu_wait_ns) != np.shape(duration_ns):
+        shapes = f"{list(np.shape(cpu_wait_ns))} and {list(np.shape(duration_ns))}"
+        raise SampleError(f"waits and durations of blocks have the shapes {shapes}: give one of each per block")
+    return int(np.count_nonzero(np.asarray(cpu_wait_ns) > BLOCK_PRESSURE * np.asarray(duration_ns)))
+
+
+def pressure_finding(marked: int, blocks: int) -> Finding:
+    """Judge how many blocks were taken while tasks waited for a CPU.
+
+    Args:
+        marked: blocks that :func:`marked_blocks` counted.
+        blocks: blocks whose pressure is known; 0 where the system does not say.
+    """
+    if blocks <= 0:
+        return Finding(Severity.INFORMATION, "in which blocks tasks waited for a CPU is unknown on this system")
+    fact = (
+        f"in {format_count(marked)} of {format_count(blocks)} blocks some task waited for a CPU "
+        f"for more than {BLOCK_PRESSURE:.0%} of the time"
+    )
+    if marked > MARKED_CAUTION * blocks:
+        return Finding(Severity.CAUTION, fact, "a quieter machine would give shorter tails")
+    return Finding(Severity.INFORMATION, fact)
+
+
+def control_finding(control_ns: Samples) -> Finding | None:
+    """Judge how steady the machine itself was; None when no control workload was timed.
+
+    Args:
+        control_ns: time of the control workload in each block, shape ``[blocks]``.
+
+    Raises:
+        SampleError: not whole nanoseconds, negative, or not one-dimensional.
+    """
+    if len(control_ns) == 0:
+        return None
+    median_ns, p95_ns = percentile(control_ns, 0.5), percentile(control_ns, 0.95)
+    ratio = p95_ns / max(1, median_ns)
+    took = f"median {format_ns(median_ns)}, P95 {format_ns(p95_ns)}"
+    if ratio <= CONTROL_SPREAD:
+        return Finding(Severity.INFORMATION, f"a fixed control workload varied by {ratio:.2f}x ({took})")
+    fact = f"a fixed control workload varied by {ratio:.2f}x ({took}): the machine itself changed speed"
+    return Finding(Severity.CAUTION, fact, "fix its clock frequency, or use a machine without neighbours")
+
+
+def warmup_finding(steady: bool, calls: int) -> Finding | None:
+    """Say so when the warm-up ended before a steady state was seen; None when it was seen.
+
+    Args:
+        steady: whether the latency had settled.
+        calls: calls of the warm-up.
+    """
+    if steady:
+        return None
+    fact = f"the warm-up ended after {format_count(calls)} calls without a steady state"
+    return Finding(Severity.CAUTION, fact, "the early samples may be slower than the service is once warm")
+
+
+def threads_finding(process_time_ns: int, thread_time_ns: int) -> Finding | None:
+    """Say so when other threads of the process did part of the work; None when they did not.
+
+    Args:
+        process_time_ns: CPU time of the process over the run.
+        thread_time_ns: CPU time of the measuring thread over the run.
+    """
+    if process_time_ns <= PROCESS_SHARE * thread_time_ns:
+        return None
+    fact = (
+        f"worker threads of the process itself used the CPU ({format_ns(process_time_ns)} in all, "
+        f"{format_ns(thread_time_ns)} of it on the measuring thread), so run-queue wait may be self-inflicted "
+        "and the adjusted clock does not count"
+    )
+    return Finding(Severity.INFORMATION, fact)
+
+
+def adjusted_clock_finding(problem: str) -> Finding:
+    """Refuse a promise about the adjusted clock where that clock does not count.
+
+    Args:
+        problem: why it does not, as a clause without a full stop.
+    """
+    fact = f'the promise is about clock = "adjusted", which does not count here: {problem}'
+    return Finding(Severity.INVALID, fact, 'declare clock = "wall", or give the model one thread (threads = 1)')
+
+
+def contiguous_finding() -> Finding:
+    """Say what samples without gaps between them are worth."""
+    fact = "samples taken back to back judge one moment of the machine, not the service"
+    return Finding(Severity.CAUTION, fact, 'spread them (mode = "steady")')

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,6 @@ from voiceflow_ml.hardware.targets import Target
 
 UNKNOWN = "unknown"
 _CPUINFO = Path("/proc/cpuinfo")
-_CPU_PRESSURE = Path("/proc/pressure/cpu")
 # Words that make another chip of a GeForce name.
 _OTHER_PRODUCTS = frozenset({"D", "Laptop", "Max-Q", "SUPER", "Ti"})
 _CLOCK_STEPS = 1_000
@@ -124,56 +122,6 @@ def _cpu_model(cpuinfo: Path = _CPUINFO) -> str:
     except OSError:
         pass
     return platform.processor() or UNKNOWN
-
-
-def cpu_wait_ns(pressure_file: Path = _CPU_PRESSURE) -> int | None:
-    """Time that any runnable task has waited for a CPU since boot (Linux pressure stall information).
-
-    Args:
-        pressure_file: the kernel's file.
-
-    Returns:
-        Nanoseconds, or None where the kernel does not say.
-    """
-    try:
-        first_line = pressure_file.read_text(encoding="utf-8").splitlines()[0]
-        return int(first_line.partition("total=")[2]) * 1_000
-    except (OSError, IndexError, ValueError):
-        return None
-
-
-class CpuWait:
-    """How long tasks have waited for a CPU since this was made."""
-
-    def __init__(self, pressure_file: Path = _CPU_PRESSURE) -> None:
-        self._pressure_file = pressure_file
-        self._wait_ns = cpu_wait_ns(pressure_file)
-        self._start_ns = time.perf_counter_ns()
-
-    def growth_ns(self) -> tuple[int | None, int]:
-        """The wait since then, None where the kernel does not say, and the time since then; nanoseconds."""
-        elapsed_ns, wait_ns = time.perf_counter_ns() - self._start_ns, cpu_wait_ns(self._pressure_file)
-        if self._wait_ns is None or wait_ns is None:
-            return None, elapsed_ns
-        return wait_ns - self._wait_ns, elapsed_ns
-
-
-def git_commit(folder: Path) -> str:
-    """Commit of the working tree around ``folder``, with ``+changes`` when it has any, or "unknown"."""
-    revision = _git(folder, "rev-parse", "HEAD")
-    if not revision:
-        return UNKNOWN
-    return revision + ("+changes" if _git(folder, "status", "--porcelain") else "")
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def clock_step_ns() -> int:

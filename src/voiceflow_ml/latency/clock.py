@@ -6,6 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+_WATCHED_NS = 200_000
+"""The last part of a precise wait is spent awake; more than a sleep usually ends late by."""
+
 
 class Clock(Protocol):
     """What the loop needs of time. ``now_ns`` must never go backwards."""
@@ -15,6 +18,9 @@ class Clock(Protocol):
 
     def sleep_ns(self, duration_ns: int) -> None:
         """Wait for a duration in nanoseconds."""
+
+    def wait_until_ns(self, time_ns: int) -> None:
+        """Wait for a time as precisely as can be; return at once when it has passed."""
 
 
 class SystemClock:
@@ -30,6 +36,12 @@ class SystemClock:
         """Sleep; durations of zero or less return at once."""
         if duration_ns > 0:
             time.sleep(duration_ns / 1e9)
+
+    def wait_until_ns(self, time_ns: int) -> None:
+        """Sleep until shortly before a time, then watch the clock: a sleep alone ends late by its timer's slack."""
+        self.sleep_ns(time_ns - self.now_ns() - _WATCHED_NS)
+        while self.now_ns() < time_ns:
+            pass
 
 
 class FakeClock:
@@ -55,3 +67,7 @@ class FakeClock:
     def sleep_ns(self, duration_ns: int) -> None:
         """Move time forward by a duration; what a sleeper sees."""
         self.advance_ns(max(0, duration_ns))
+
+    def wait_until_ns(self, time_ns: int) -> None:
+        """Move time forward to a time, if it is still to come."""
+        self.sleep_ns(time_ns - self._time_ns)

@@ -1,45 +1,22 @@
-"""The measuring loop: warm-up, then short blocks with random gaps until every verdict is decided.
+"""Driving measurements: one alone, several in turns, or two versions against each other.
 
 Why blocks and gaps: samples taken back to back share whatever the machine does at that moment, so a
 contiguous run judges a moment and not a service. Gaps are random because a fixed stride can fall into step
-with periodic work on the machine.
+with periodic work on the machine. Where several measurements take turns, the gaps of one are the blocks of
+another.
 """
 
 from __future__ import annotations
 
-import gc
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Callable, Mapping, Sequence
 
 from voiceflow_ml.latency.clock import Clock, SystemClock
+from voiceflow_ml.latency.counters import Counters
 from voiceflow_ml.latency.plan import SamplingPlan
+from voiceflow_ml.latency.recorder import Call
 from voiceflow_ml.latency.run import Run
-
-Call = Callable[[], object]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a watcher is told after each block."""
-
-    samples: int
-    next_look: int
-    budget: int
-    elapsed_ns: int
-    time_budget_ns: int
-    latest: NDArray[np.int64]
-
-
-def _never_decided(_samples_ns: NDArray[np.int64]) -> bool:
-    return False
-
-
-def _nobody_watches(_progress: Progress) -> None:
-    pass
+from voiceflow_ml.latency.sampler import Decided, Instruments, Sampler, Watch, never_decided, nobody_watches
 
 
 def measure(
@@ -47,8 +24,11 @@ def measure(
     plan: SamplingPlan,
     *,
     clock: Clock | None = None,
-    decided: Callable[[NDArray[np.int64]], bool] = _never_decided,
-    watch: Callable[[Progress], None] = _nobody_watches,
+    counters: Counters | None = None,
+    control: Call | None = None,
+    decided: Decided = never_decided,
+    watch: Watch = nobody_watches,
+    cold_calls: Mapping[str, Call] | None = None,
 ) -> Run:
     """Measure a call as planned; the garbage collector is off inside blocks and on between them.
 
@@ -56,9 +36,11 @@ def measure(
         call: what is timed; takes nothing, and has done its work when it returns.
         plan: how many samples, in which blocks, over which span.
         clock: the clock; the machine's own by default.
-        decided: asked at each planned look with the samples so far, int64 ns, shape ``[n]``; a true answer
-            ends the run.
+        counters: the scheduler's counters of this thread, read between samples; None to leave them alone.
+        control: a fixed piece of work that is timed after each block; None for none.
+        decided: asked at each planned look with the samples so far; a true answer ends the run.
         watch: told of the progress after each block, outside of every timed region.
+        cold_calls: further first calls to time before the warm-up, by what their inputs are.
 
     Returns:
         The run. It has no fewer samples than one block, whatever the time budget.
@@ -66,86 +48,79 @@ def measure(
     Raises:
         Exception: whatever ``call`` raises, unchanged.
     """
-    clock = clock or SystemClock()
-    # Room for the block that passes the last look, and nothing is allocated while timing.
-    samples_ns: NDArray[np.int64] = np.zeros(plan.looks[-1] + plan.block_calls, dtype=np.int64)
-    cold_start_ns, warmup_ns = _warm_up(call, plan, clock)
-    gaps = _Gaps(plan, call_ns=_median(warmup_ns) if warmup_ns else cold_start_ns)
-    taken, blocks, next_look = 0, 0, plan.looks[0]
-    start_ns = end_ns = clock.now_ns()
-    while True:
-        _block(call, plan, clock, samples_ns, taken)
-        taken, blocks, end_ns = taken + plan.block_calls, blocks + 1, clock.now_ns()
-        watch(Progress(taken, next_look, plan.looks[-1], end_ns - start_ns, plan.time_budget_ns, samples_ns[:taken]))
-        if taken >= next_look:
-            stopped_by = _ended_by_look(plan, taken, is_decided=decided(samples_ns[:taken]))
-            if stopped_by:
-                break
-            # One block may pass several looks: they are one look then.
-            next_look = min(look for look in plan.looks if look > taken)
-        gap_ns = gaps.next_ns()
-        if end_ns + gap_ns - start_ns >= plan.time_budget_ns:
-            stopped_by = "time"
-            break
-        clock.sleep_ns(gap_ns)
-    return Run(
-        samples_ns=samples_ns[:taken],
-        cold_start_ns=cold_start_ns,
-        warmup_ns=tuple(warmup_ns),
-        settling_calls=blocks * plan.settling_calls,
-        blocks=blocks,
-        span_ns=end_ns - start_ns,
-        stopped_by=stopped_by,
-        seed=plan.seed,
-    )
+    instruments = Instruments(clock or SystemClock(), counters, control)
+    sampler = Sampler(call, plan, instruments, decided=decided, watch=watch, cold_calls=cold_calls)
+    sampler.begin()
+    take_turns([sampler], instruments.clock)
+    return sampler.run()
 
 
-def _ended_by_look(plan: SamplingPlan, taken: int, *, is_decided: bool) -> str:
-    """Why a run ends at a look, or nothing when it goes on."""
-    if is_decided:
-        return "decided"
-    return "samples" if taken >= plan.looks[-1] else ""
+def take_turns(
+    samplers: Sequence[Sampler], clock: Clock, *, failed: Callable[[Sampler, Exception], None] | None = None
+) -> None:
+    """Take blocks of several measurements in turns, until each is finished.
+
+    The next block is that of the measurement which is due first. Only when none is due is there a sleep.
+
+    Args:
+        samplers: measurements that have begun.
+        clock: the clock that they share.
+        failed: told of a measurement whose call raised, which ends it alone; without it the error is raised.
+    """
+    running = [sampler for sampler in samplers if not sampler.finished]
+    while running:
+        sampler = min(running, key=lambda one: one.due_ns)
+        clock.sleep_ns(sampler.due_ns - clock.now_ns())
+        try:
+            sampler.block()
+        except Exception as error:
+            if failed is None:
+                raise
+            failed(sampler, error)
+            running.remove(sampler)
+            continue
+        if sampler.finished:
+            running.remove(sampler)
 
 
-class _Gaps:
-    """Random gaps, uniform between half and one and a half times their mean."""
+def measure_pair(
+    baseline: Call,
+    candidate: Call,
+    plan: SamplingPlan,
+    *,
+    clock: Clock | None = None,
+    counters: Counters | None = None,
+    watch: Watch = nobody_watches,
+) -> tuple[Run, Run]:
+    """Measure two versions side by side: pairs of blocks, the order within each pair drawn anew.
 
-    def __init__(self, plan: SamplingPlan, *, call_ns: int) -> None:
-        self._random = random.Random(plan.seed)  # noqa: S311 - gaps need to be irregular, not secret
-        self._mean_ns = plan.gap_ns(call_ns)
+    Whatever the machine does then hits both alike. Compare their samples with
+    :func:`voiceflow_ml.latency.compare`.
 
-    def next_ns(self) -> int:
-        return round(self._mean_ns * self._random.uniform(0.5, 1.5))
+    Args:
+        baseline: the version that is known.
+        candidate: the version that is asked about.
+        plan: for each of the two; all of its samples are taken, unless time runs out, which ends both.
+        clock: the clock; the machine's own by default.
+        counters: the scheduler's counters of this thread; None to leave them alone.
+        watch: told of the candidate's progress.
 
-
-def _warm_up(call: Call, plan: SamplingPlan, clock: Clock) -> tuple[int, list[int]]:
-    """Time the cold start and the warm-up calls; both are kept and never judged."""
-    now_ns = clock.now_ns
-    durations_ns = []
-    for _ in range(plan.warmup_calls + 1):
-        start_ns = now_ns()
-        call()
-        durations_ns.append(now_ns() - start_ns)
-    return durations_ns[0], durations_ns[1:]
-
-
-def _block(call: Call, plan: SamplingPlan, clock: Clock, samples_ns: NDArray[np.int64], taken: int) -> None:
-    """Time one block into ``samples_ns[taken:taken + block_calls]`` after its settling calls."""
-    now_ns = clock.now_ns
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        for _ in range(plan.settling_calls):
-            call()
-        for slot in range(taken, taken + plan.block_calls):
-            start_ns = now_ns()
-            call()
-            end_ns = now_ns()
-            samples_ns[slot] = end_ns - start_ns
-    finally:
-        if collecting:
-            gc.enable()
-
-
-def _median(values: list[int]) -> int:
-    return sorted(values)[len(values) // 2]
+    Returns:
+        The runs of baseline and candidate, of equal length.
+    """
+    instruments = Instruments(clock or SystemClock(), counters)
+    first = Sampler(baseline, plan, instruments)
+    second = Sampler(candidate, plan, instruments, watch=watch)
+    for sampler in (first, second):
+        sampler.begin()
+    order = random.Random(plan.seed)  # noqa: S311 - the order must be balanced, not secret
+    while not first.finished and not second.finished:
+        pair = [first, second]
+        order.shuffle(pair)
+        due_ns = max(first.due_ns, second.due_ns)
+        instruments.clock.sleep_ns(due_ns - instruments.clock.now_ns())
+        for sampler in pair:
+            sampler.block()
+    # Out of samples they are at once; out of time, one may be a block before the other.
+    first.stopped_by, second.stopped_by = (one.stopped_by or "time" for one in (first, second))
+    return first.run(), second.run()

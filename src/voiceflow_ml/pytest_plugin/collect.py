@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from voiceflow_ml.errors import ConfigError
 from voiceflow_ml.hardware.targets import Target, find_target
+from voiceflow_ml.pytest_plugin.handover import Handover
 from voiceflow_ml.pytest_plugin.markers import not_selected_reason, target_markers
 from voiceflow_ml.pytest_plugin.state import ASSIGNMENT, SETTINGS, Assignment, sla_at
 
@@ -53,8 +54,8 @@ class SlaItem(pytest.Function):
         """
         target = find_target(promise.target)
         name = f"{promise.model}[{promise.stage}-{promise.target}]"
-        item: SlaItem = cls.from_parent(parent, name=name, callobj=_measure_with(spec, target))
-        item.stash[ASSIGNMENT] = Assignment(promise, target)
+        item: SlaItem = cls.from_parent(parent, name=name, callobj=_measure_declared)
+        item.stash[ASSIGNMENT] = Assignment(promise, target, _hand_over(spec))
         for marker in (pytest.mark.hardware, *target_markers(target)):
             item.add_marker(marker)
         reason = _cannot_run(item.config, promise, target)
@@ -77,14 +78,20 @@ def _cannot_run(config: pytest.Config, promise: Promise, target: Target) -> str:
     return ""
 
 
-def _measure_with(spec: ModelSpec, target: Target) -> Any:
-    """The test function of a declared model."""
+def _measure_declared(latency: Latency) -> None:
+    """The test function of every declared model: what it measures is prepared."""
+    latency()
 
-    def measure_declared(latency: Latency) -> None:
-        from voiceflow_ml.inference.declared import declared_inputs, open_declared  # noqa: PLC0415
+
+def _hand_over(spec: ModelSpec) -> Callable[[Target], Handover]:
+    """A ``prepare`` function for a declared model."""
+
+    def prepare(target: Target) -> Handover:
+        from voiceflow_ml.inference.declared import cold_inputs, declared_inputs, open_declared  # noqa: PLC0415
 
         model = open_declared(spec, target)
         arrays, description = declared_inputs(spec, model)
-        latency.measure(model, *arrays, inputs=description, declared_sha256=spec.sha256)
+        cold = {label: tuple(others) for label, others in cold_inputs(spec, model)}
+        return Handover(model, tuple(arrays), description, spec.sha256, cold)
 
-    return measure_declared
+    return prepare

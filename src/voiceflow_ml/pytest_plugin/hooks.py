@@ -10,6 +10,7 @@ import pytest
 from voiceflow_ml.errors import ConfigError, VoiceflowError
 from voiceflow_ml.hardware.targets import Target
 from voiceflow_ml.pytest_plugin import benchmark_bridge, outcomes
+from voiceflow_ml.pytest_plugin.comparing import baseline_problems
 from voiceflow_ml.pytest_plugin.ledger import Ledger
 from voiceflow_ml.pytest_plugin.markers import assign, register_markers
 from voiceflow_ml.pytest_plugin.options import read_settings
@@ -80,6 +81,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     from voiceflow_ml.results.record import plan_to_json  # noqa: PLC0415
 
+    problems = baseline_problems(config.stash[SETTINGS], [item.stash[ASSIGNMENT].promise.model for item in assigned])
+    # From a worker of pytest-xdist no usage error arrives: its controller finds the same when it has the plan.
+    if problems and not is_worker(config):
+        raise pytest.UsageError(problems[0])
     planned = tuple(item.stash[ASSIGNMENT].planned(item.nodeid) for item in assigned)
     declared = tuple(planned_from(promise) for sla in _slas_in_play(config) for promise in sla.promises)
     if is_worker(config):

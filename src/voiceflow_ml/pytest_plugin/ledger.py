@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from voiceflow_ml.errors import ResultError
+from voiceflow_ml.pytest_plugin.comparing import baseline_problems
 from voiceflow_ml.pytest_plugin.state import PLAN_PROPERTY, RESULT_PROPERTY, SETTINGS
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class Ledger:
         """Take the plan, and write a report in which nothing has run yet."""
         if self.session is not None:
             return
-        from voiceflow_ml.hardware.probe import git_commit, probe_machine  # noqa: PLC0415
+        from voiceflow_ml.hardware.git import git_commit  # noqa: PLC0415
+        from voiceflow_ml.hardware.probe import probe_machine  # noqa: PLC0415
         from voiceflow_ml.results.record import Session  # noqa: PLC0415
 
         root = self._config.rootpath
@@ -108,9 +110,13 @@ class Ledger:
             self.session = replace(self.session, finished=ended)
             self._write(None)
             planned = {entry.node_id for entry in self.session.planned}
+            self._problems += baseline_problems(self._settings, [entry.model for entry in self.session.planned])
             self._check_coverage(only_hardware=self._reported <= planned)
-        elif self._settings.required_targets:
-            self._check_coverage(only_hardware=False)
+        else:
+            if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+                self._problems += baseline_problems(self._settings, [])
+            if self._settings.required_targets:
+                self._check_coverage(only_hardware=False)
         return exitstatus if exitstatus != pytest.ExitCode.OK or not self.problems else pytest.ExitCode.TESTS_FAILED
 
     def _check_coverage(self, *, only_hardware: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from voiceflow_ml.pytest_plugin.state import is_worker
 from voiceflow_ml.units import NS_PER_MS, NS_PER_S, format_count, format_ns
 
 if TYPE_CHECKING:
-    from voiceflow_ml.latency.loop import Progress
+    from voiceflow_ml.latency import Channels, Progress
     from voiceflow_ml.latency.verdict import Verdict
 
 _TTY_INTERVAL_NS = 200 * NS_PER_MS
@@ -28,47 +29,50 @@ class LiveLine:
     appears every ten seconds.
     """
 
-    def __init__(self, config: pytest.Config, label: str) -> None:
+    def __init__(self, config: pytest.Config) -> None:
         reporter: Any = None if is_worker(config) else config.pluginmanager.get_plugin("terminalreporter")
         self._reporter = reporter if reporter is not None and config.get_verbosity() > -2 else None
         self._capture: Any = config.pluginmanager.get_plugin("capturemanager")
         self._tty = bool(getattr(reporter, "isatty", False)) and os.environ.get("TERM") != "dumb"
         self._writer: Any = config.get_terminal_writer() if self._reporter is not None else None
-        self._label = label
-        self._next_ns = _TTY_INTERVAL_NS if self._tty else _PLAIN_INTERVAL_NS
+        self._interval_ns = _TTY_INTERVAL_NS if self._tty else _PLAIN_INTERVAL_NS
+        # By a clock of its own: measurements that take turns began at different times.
+        self._next_ns = time.monotonic_ns() + self._interval_ns
         self._drawn = False
 
-    def watcher(self, judge_now: Callable[[Any], tuple[Verdict, ...]]) -> Callable[[Progress], None]:
+    def watcher(self, label: str, judge_now: Callable[[Channels], tuple[Verdict, ...]]) -> Callable[[Progress], None]:
         """A watcher for the measuring loop.
 
         Args:
+            label: what is measured.
             judge_now: judges the samples so far, for display only; called as rarely as lines are written.
         """
 
         def watch(progress: Progress) -> None:
-            if self._reporter is None or progress.elapsed_ns < self._next_ns:
+            now_ns = time.monotonic_ns()
+            if self._reporter is None or now_ns < self._next_ns:
                 return
-            self._next_ns = progress.elapsed_ns + (_TTY_INTERVAL_NS if self._tty else _PLAIN_INTERVAL_NS)
-            self.say(_describe(progress, judge_now(progress.latest)))
+            self._next_ns = now_ns + self._interval_ns
+            self.say(label, _describe(progress, judge_now(progress.latest())))
 
         return watch
 
-    def begin(self, text: str) -> None:
+    def begin(self, label: str, text: str) -> None:
         """Say what begins where a line can be taken back; a plain log hears only of what takes long."""
         if self._tty:
-            self.say(text)
+            self.say(label, text)
 
-    def say(self, text: str) -> None:
-        """Write one message about this measurement."""
+    def say(self, label: str, text: str) -> None:
+        """Write one message about a measurement."""
         if self._reporter is None:
             return
         with self._uncaptured():
             if self._tty:
                 # write_raw leaves pytest's count of the columns of its own line alone.
                 first = "" if self._drawn else "\n"
-                self._writer.write_raw(f"{first}{_ERASE_LINE}{self._fit(text)}", flush=True)
+                self._writer.write_raw(f"{first}{_ERASE_LINE}{self._fit(label, text)}", flush=True)
             else:
-                self._reporter.write_line(f"{self._label}: {text}")
+                self._reporter.write_line(f"{label}: {text}")
         self._drawn = True
 
     def __enter__(self) -> LiveLine:
@@ -84,13 +88,13 @@ class LiveLine:
             self._writer.write_raw(f"{_ERASE_LINE}{_UP_ONE_LINE}{forward}", flush=True)
         self._drawn = False
 
-    def _fit(self, text: str) -> str:
+    def _fit(self, label: str, text: str) -> str:
         """The message on one line of the terminal; the label gives way first."""
         width = self._writer.fullwidth - 1
-        line = f"{self._label}: {text}"
+        line = f"{label}: {text}"
         if len(line) > width:
             room = max(0, width - len(text) - len("…: "))
-            line = f"{self._label[:room].rstrip(' ·')}…: {text}"
+            line = f"{label[:room].rstrip(' ·')}…: {text}"
         return line[:width]
 
     def _uncaptured(self) -> Any:
@@ -100,14 +104,23 @@ class LiveLine:
 
 
 def _describe(progress: Progress, verdicts: tuple[Verdict, ...]) -> str:
-    from voiceflow_ml.latency.verdict import statistic_name  # noqa: PLC0415
-
-    estimates = ", ".join(
-        f"{statistic_name(verdict.quantile)} {format_ns(verdict.measured_ns)} of {format_ns(verdict.limit_ns)}"
-        for verdict in verdicts
-    )
     left_ns = max(0, progress.time_budget_ns - progress.elapsed_ns)
-    return (
-        f"{format_count(progress.samples)}/{format_count(progress.next_look)} samples, "
-        f"{left_ns / NS_PER_S:.0f} s left, {estimates}"
-    )
+    parts = [
+        f"{format_count(progress.samples)}/{format_count(progress.next_look)} samples",
+        f"{left_ns / NS_PER_S:.0f} s left",
+    ]
+    return ", ".join([*parts, *(_describe_verdict(verdict) for verdict in verdicts)])
+
+
+def _describe_verdict(verdict: Verdict) -> str:
+    """The present estimate, and what the verdict still needs."""
+    from voiceflow_ml.latency.verdict import Outcome, statistic_name  # noqa: PLC0415
+
+    estimate = f"{statistic_name(verdict.quantile)} {format_ns(verdict.measured_ns)} of {format_ns(verdict.limit_ns)}"
+    if verdict.outcome is not Outcome.INCONCLUSIVE:
+        return f"{estimate} {verdict.outcome}"
+    if verdict.adjusted is not None and verdict.adjusted.outcome is Outcome.MET:
+        return f"{estimate} on the wall clock only"
+    if verdict.samples_needed is None:
+        return f"{estimate} too close to tell"
+    return f"{estimate} needs {format_count(max(1, verdict.samples_needed - verdict.samples))} more"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -13,20 +13,32 @@ from voiceflow_ml.hardware.targets import CPU, TARGETS, Target, find_target
 from voiceflow_ml.pytest_plugin.state import ASSIGNMENT, SETTINGS, Assignment, sla_at
 from voiceflow_ml.units import parse_duration_ns
 
+if TYPE_CHECKING:
+    from voiceflow_ml.sla.objectives import Measuring
+
 _HARDWARE_FORM = '@pytest.mark.hardware or @pytest.mark.hardware(targets=["cpu", "cuda-t4"])'
+_PREPARE_FORM = "@pytest.mark.hardware(prepare=open_it), a function of the target that returns (model, *inputs)"
 _SLA_FORM = '@pytest.mark.sla("fast-cnn", stage="model-inference") or @pytest.mark.sla(p99="10ms")'
+
+
+_MEASURING_KEYS = ("clock", "mode", "interval")
+_Value = TypeVar("_Value")
 
 
 def register_markers(config: pytest.Config) -> None:
     """Make the markers known to pytest, one for each target included."""
     config.addinivalue_line(
         "markers",
-        "hardware(targets=[...]): runs once for each target that is selected (cpu always, others with --gpu).",
+        "hardware(targets=[...], prepare=function): runs once for each target that is selected (cpu always, others "
+        "with --gpu); with prepare, a function of the target that returns (model_or_callable, *inputs), a test can "
+        "be measured in turns with others.",
     )
     config.addinivalue_line(
         "markers",
         "sla(model, stage='model-inference', p99='10ms', ...): the promise that the latency fixture judges; "
-        "with a model name the limits come from sla.toml, with p50, p90, p95, p99 or p999 they stand here.",
+        "with a model name the limits come from sla.toml, with p50, p90, p95, p99 or p999 they stand here, and "
+        "beside them clock ('wall' or 'adjusted'), mode ('steady', 'back-to-back', 'paced' or 'open-loop') and "
+        "interval ('100ms', for the last two).",
     )
     config.addinivalue_line("markers", "cuda: the test's target is an NVIDIA GPU (added by hardware).")
     for target in TARGETS.values():
@@ -59,6 +71,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             raise ConfigError(f"the latency fixture needs a promise to judge: add {_SLA_FORM}")
         if sla in metafunc.definition.own_markers and not uses_latency:
             raise ConfigError("the sla marker needs the latency fixture: a promise that nothing measures is not kept")
+        if hardware in metafunc.definition.own_markers and not uses_latency and "prepare" in hardware.kwargs:
+            raise ConfigError("prepare needs the latency fixture: what it returns is there to be measured")
         request = _parse_sla(sla, metafunc.function.__name__) if sla is not None else None
         targets = declared or _default_targets(metafunc.config, request)
         if request is not None:
@@ -81,12 +95,14 @@ def assign(item: pytest.Item) -> None:
     """Attach to a collected hardware item what it is to measure, and skip it when its target is unselected."""
     callspec = getattr(item, "callspec", None)
     target = callspec.params.get("target") if callspec is not None else None
-    if item.get_closest_marker("hardware") is None or not isinstance(target, Target):
+    hardware = item.get_closest_marker("hardware")
+    if hardware is None or not isinstance(target, Target):
         return
     sla = item.get_closest_marker("sla")
     if sla is not None and "latency" in getattr(item, "fixturenames", ()):
         request = _parse_sla(sla, getattr(item, "originalname", item.name))
-        item.stash[ASSIGNMENT] = Assignment(_promise_for(item.config, request, target), target)
+        promise = _promise_for(item.config, request, target)
+        item.stash[ASSIGNMENT] = Assignment(promise, target, hardware.kwargs.get("prepare"))
     if not item.config.stash[SETTINGS].selects(target.name):
         item.add_marker(pytest.mark.skip(reason=not_selected_reason(target)))
 
@@ -98,17 +114,20 @@ class _Request:
     model: str
     stage: str
     limits_ns: Mapping[float, int]
+    measuring: Measuring
 
 
 def _declared_targets(marker: pytest.Mark) -> list[Target]:
-    """Targets that the marker names; empty when it leaves them to the promise."""
-    unknown = sorted(set(marker.kwargs) - {"targets"})
+    """Targets that the marker names, its arguments checked; empty when it leaves them to the promise."""
+    unknown = sorted(set(marker.kwargs) - {"targets", "prepare"})
     if unknown or marker.args:
         what = repr(unknown[0]) if unknown else f"the positional argument {marker.args[0]!r}"
         raise ConfigError(f"the hardware marker does not take {what}; write {_HARDWARE_FORM}")
     names = marker.kwargs.get("targets", [])
     if isinstance(names, str) or not all(isinstance(name, str) for name in names):
         raise ConfigError(f"targets must be a list of names, got {names!r}; write {_HARDWARE_FORM}")
+    if "prepare" in marker.kwargs and not callable(marker.kwargs["prepare"]):
+        raise ConfigError(f"prepare must be a function, got {marker.kwargs['prepare']!r}; write {_PREPARE_FORM}")
     return [find_target(name) for name in dict.fromkeys(names)]
 
 
@@ -120,18 +139,39 @@ def _parse_sla(marker: pytest.Mark, test_name: str) -> _Request:
     model = marker.args[0] if marker.args else keywords.pop("model", None)
     if len(marker.args) > 1 or not isinstance(model, str | None):
         raise ConfigError(f"the sla marker takes one model name, got {marker.args!r}; write {_SLA_FORM}")
-    limits_ns = {}
-    for key, value in keywords.items():
-        if key not in STATISTICS:
-            valid = ", ".join(["model", "stage", *STATISTICS])
-            raise ConfigError(f"the sla marker does not take {key!r}; valid: {valid}")
-        try:
-            limits_ns[STATISTICS[key]] = parse_duration_ns(value)
-        except ConfigError as error:
-            raise ConfigError(f"sla marker: {key}: {error}") from None
+    how = {key: keywords.pop(key) for key in _MEASURING_KEYS if key in keywords}
+    unknown = next((key for key in keywords if key not in STATISTICS), None)
+    if unknown is not None:
+        valid = ", ".join(["model", "stage", *STATISTICS, *_MEASURING_KEYS])
+        raise ConfigError(f"the sla marker does not take {unknown!r}; valid: {valid}")
+    limits_ns = {STATISTICS[key]: _read(key, parse_duration_ns, value) for key, value in keywords.items()}
     if model is None and not limits_ns:
         raise ConfigError(f"the sla marker needs a model name or a limit; write {_SLA_FORM}")
-    return _Request(model or test_name, stage, limits_ns)
+    if how and not limits_ns:
+        raise ConfigError(
+            f"the sla marker takes {next(iter(how))!r} only beside a limit: how {model} is measured comes from "
+            "sla.toml; write it in the [[objective]] there"
+        )
+    return _Request(model or test_name, stage, limits_ns, _parse_measuring(**how))
+
+
+def _parse_measuring(clock: Any = "wall", mode: Any = "steady", interval: Any = None) -> Measuring:
+    from voiceflow_ml.sla.measuring import find_clock, find_mode, read_interval_ns  # noqa: PLC0415
+    from voiceflow_ml.sla.objectives import Measuring  # noqa: PLC0415
+
+    found_clock = _read("clock", find_clock, clock)
+    found_mode = _read("mode", lambda name: find_mode(name, found_clock), mode)
+    return Measuring(
+        found_clock, found_mode, _read("interval", lambda text: read_interval_ns(text, found_mode), interval)
+    )
+
+
+def _read(key: str, reader: Callable[[Any], _Value], value: Any) -> _Value:
+    """Read one argument of the ``sla`` marker, with its name in front of what is wrong with it."""
+    try:
+        return reader(value)
+    except ConfigError as error:
+        raise ConfigError(f"sla marker: {key}: {error}") from None
 
 
 def _default_targets(config: pytest.Config, request: _Request | None) -> list[Target]:
@@ -155,7 +195,7 @@ def _promise_for(config: pytest.Config, request: _Request, target: Target) -> An
             Objective(request.model, stage, target.name, quantile, limit_ns)
             for quantile, limit_ns in sorted(request.limits_ns.items())
         )
-        return Promise(request.model, stage, target.name, objectives, where="the sla marker")
+        return Promise(request.model, stage, target.name, objectives, "the sla marker", request.measuring)
     sla = sla_at(config, config.stash[SETTINGS].sla_file)
     promise = sla.promise(request.model, stage, target.name)
     if promise is None:

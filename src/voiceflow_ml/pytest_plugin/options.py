@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -17,6 +17,7 @@ from voiceflow_ml.hardware.targets import CPU, TARGETS, Target, find_gpu, find_t
 from voiceflow_ml.units import parse_duration_ns
 
 AUTO = "auto"
+GIT = "git:"
 T = TypeVar("T")
 
 
@@ -37,30 +38,39 @@ class Settings:
         sla_file: the sla.toml that ``@pytest.mark.sla("name")`` looks names up in.
         confidence: confidence of every verdict.
         time_budget_ns: no measurement starts a new block after this.
-        least_span_ns: every measurement is spread over at least this.
+        span_ns: every measurement is spread over this; None is as long as is fit.
         report_folder: where the report and the result files go.
         policy: what a verdict other than MET does to the test.
         required_targets: the run fails when one of these has no verdict.
+        baselines: model name -> the file or ``git:REF`` that it is compared with; ``""`` is for every model.
+        working_folder: where pytest was started; relative paths on the command line begin there.
     """
 
     gpus: tuple[Target, ...]
     sla_file: Path
     confidence: float
     time_budget_ns: int
-    least_span_ns: int
+    span_ns: int | None
     report_folder: Path
     policy: Policy
     required_targets: tuple[str, ...]
+    baselines: Mapping[str, str]
+    working_folder: Path
 
     def selects(self, target_name: str) -> bool:
         """Whether tests for this target run: the CPU always, a GPU when it was asked for."""
         return target_name == CPU.name or any(gpu.name == target_name for gpu in self.gpus)
+
+    def baseline_of(self, model: str) -> str | None:
+        """What a model is compared with, or None."""
+        return self.baselines.get(model, self.baselines.get("", None))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options; each help text says the valid values and the default."""
     group = parser.getgroup("voiceflow-ml", "latency promises as verdicts (voiceflow-ml)")
     _add_what_is_measured(group)
+    _add_baseline(group)
     _add_how_it_is_measured(group)
     _add_what_follows(group)
 
@@ -83,6 +93,19 @@ def _add_what_is_measured(group: pytest.OptionGroup) -> None:
     )
 
 
+def _add_baseline(group: pytest.OptionGroup) -> None:
+    group.addoption(
+        "--sla-baseline",
+        action="append",
+        default=[],
+        metavar="[MODEL=]FILE|git:REF",
+        type=_argument(_parse_baseline),
+        help="also compare with an earlier version, measured in turns in this session: an .onnx file, or git:main "
+        "for the model's own file at that ref. SLOWER fails the test. With several models name which one a file is "
+        "for: fast-cnn=old.onnx. May repeat.",
+    )
+
+
 def _add_how_it_is_measured(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--sla-confidence",
@@ -93,18 +116,18 @@ def _add_how_it_is_measured(group: pytest.OptionGroup) -> None:
     )
     group.addoption(
         "--sla-time-budget",
-        default="180s",
+        default="300s",
         metavar="DURATION",
         type=_argument(parse_duration_ns),
-        help="longest time that one measurement may take, such as 60s. Default: 180s.",
+        help="longest time that one measurement may take, such as 60s. Default: 300s.",
     )
     group.addoption(
         "--sla-span",
-        default="10s",
+        default=None,
         metavar="DURATION",
         type=_argument(_parse_span),
-        help="shortest time that one measurement is spread over, by random gaps; 0s takes all samples back to "
-        "back, which judges a moment and not a service. Default: 10s.",
+        help="time that each measurement is spread over, by random gaps; 0s takes all samples back to back, which "
+        "judges a moment and not a service. Default: 20 times its own length, from 10s to 100s.",
     )
 
 
@@ -151,10 +174,12 @@ def read_settings(config: pytest.Config, present_gpus: Callable[[], tuple[Target
         sla_file=config.invocation_params.dir / sla_file if sla_file else config.rootpath / "sla.toml",
         confidence=config.getoption("--sla-confidence"),
         time_budget_ns=config.getoption("--sla-time-budget"),
-        least_span_ns=config.getoption("--sla-span"),
+        span_ns=config.getoption("--sla-span"),
         report_folder=config.rootpath / config.getoption("--sla-report"),
         policy=Policy(policy),
         required_targets=config.getoption("--require-targets"),
+        baselines=_join_baselines(config.getoption("--sla-baseline")),
+        working_folder=config.invocation_params.dir,
     )
 
 
@@ -198,3 +223,23 @@ def _parse_span(text: str) -> int:
 
 def _parse_targets(text: str) -> tuple[str, ...]:
     return tuple(find_target(name.strip()).name for name in text.split(",") if name.strip())
+
+
+def _parse_baseline(text: str) -> tuple[str, str]:
+    """``"fast-cnn=old.onnx"`` -> model and reference; no model for every one. A path may hold an equals sign."""
+    model, equals, reference = text.partition("=")
+    if not equals or "/" in model or model.startswith(GIT):
+        model, reference = "", text
+    if not reference.removeprefix(GIT):
+        raise ConfigError(f"{text!r} names no baseline: write old.onnx, git:main, or fast-cnn=old.onnx")
+    return model, reference
+
+
+def _join_baselines(given: list[tuple[str, str]]) -> Mapping[str, str]:
+    baselines: dict[str, str] = {}
+    for model, reference in given:
+        if model in baselines:
+            whose = f"for {model}" if model else "for every model"
+            raise pytest.UsageError(f"--sla-baseline is given twice {whose}: {baselines[model]} and {reference}")
+        baselines[model] = reference
+    return baselines

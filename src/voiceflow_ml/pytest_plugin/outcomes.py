@@ -13,6 +13,7 @@ from voiceflow_ml.units import format_ns
 
 if TYPE_CHECKING:
     from voiceflow_ml.latency.verdict import Verdict
+    from voiceflow_ml.results.measurement import Against
     from voiceflow_ml.results.record import Result
 
 _PROPERTY_PREFIX = "sla."
@@ -36,18 +37,37 @@ def enforce(item: pytest.Item) -> None:
     from voiceflow_ml.latency.verdict import Outcome  # noqa: PLC0415
 
     short = [verdict for verdict in measurement.verdicts if verdict.outcome is not Outcome.MET]
-    if not short:
+    problems = [(verdict.outcome is Outcome.INCONCLUSIVE, _sentence(verdict)) for verdict in short]
+    problems += _problems_against(measurement.against)
+    if not problems:
         return
     # An invalid run has the same reason for each of its objectives: once is enough.
-    sentences = dict.fromkeys(_sentence(verdict) for verdict in short)
+    sentences = dict.fromkeys(sentence for _, sentence in problems)
     message = f"{'; '.join(sentences)} [{assignment.promise.label}]"
     policy = item.config.stash[SETTINGS].policy
-    only_open = all(verdict.outcome is Outcome.INCONCLUSIVE for verdict in short)
+    only_open = all(is_open for is_open, _ in problems)
     expected = policy is Policy.REPORT_ONLY or (policy is Policy.LENIENT and only_open)
     if expected:
         # Under --runxfail this returns, and an open verdict fails rather than passes.
         pytest.xfail(message)
     pytest.fail(message, pytrace=False)
+
+
+def _problems_against(against: Against | None) -> list[tuple[bool, str]]:
+    """What a comparison with a baseline has against this test: whether it is merely open, and a sentence."""
+    if against is None:
+        return []
+    from voiceflow_ml.hardware.evidence import Severity  # noqa: PLC0415
+    from voiceflow_ml.latency import Change  # noqa: PLC0415
+
+    invalid = [finding.sentence for finding in against.findings if finding.severity is Severity.INVALID]
+    if invalid:
+        return [(False, f"INVALID: the baseline {against.baseline}: {'; '.join(invalid)}")]
+    return [
+        (comparison.outcome is Change.INCONCLUSIVE, f"{comparison.outcome}: {comparison.sentence}")
+        for comparison in against.comparisons
+        if comparison.outcome is not Change.NOT_SLOWER
+    ]
 
 
 def _sentence(verdict: Verdict) -> str:
@@ -104,7 +124,7 @@ def flat_properties(result: Result) -> list[tuple[str, object]]:
     ]
     if result.measurement is None:
         return properties
-    properties.append((f"{_PROPERTY_PREFIX}span_ns", result.measurement.span_ns))
+    properties.append((f"{_PROPERTY_PREFIX}span_ns", result.measurement.run.span_ns))
     for statistic, verdict in zip(result.planned.limits_ns, result.measurement.verdicts, strict=True):
         prefix = f"{_PROPERTY_PREFIX}{statistic.lower()}"
         properties += [
@@ -116,5 +136,27 @@ def flat_properties(result: Result) -> list[tuple[str, object]]:
             (f"{prefix}.confidence", verdict.confidence),
             (f"{prefix}.samples", verdict.samples),
             (f"{prefix}.exceedances", verdict.exceedances),
+            (f"{prefix}.clock", str(verdict.clock)),
+            (f"{prefix}.log_e_met", round(verdict.log_e_met, 3)),
+            (f"{prefix}.log_e_breached", round(verdict.log_e_breached, 3)),
         ]
+    properties += _comparison_properties(result.measurement.against)
     return [(name, value) for name, value in properties if value is not None]
+
+
+def _comparison_properties(against: Against | None) -> list[tuple[str, object]]:
+    if against is None:
+        return []
+    from voiceflow_ml.latency.verdict import statistic_name  # noqa: PLC0415
+
+    properties: list[tuple[str, object]] = [(f"{_PROPERTY_PREFIX}baseline", against.baseline)]
+    for comparison in against.comparisons:
+        prefix = f"{_PROPERTY_PREFIX}{statistic_name(comparison.quantile).lower()}.against"
+        properties += [
+            (prefix, str(comparison.outcome)),
+            (f"{prefix}.ratio", comparison.ratio),
+            (f"{prefix}.ratio_low", comparison.ratio_low),
+            (f"{prefix}.ratio_high", comparison.ratio_high),
+            (f"{prefix}.tolerance", comparison.tolerance),
+        ]
+    return properties

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,16 +13,25 @@ if TYPE_CHECKING:
     from voiceflow_ml.hardware.targets import Target
     from voiceflow_ml.pytest_plugin.ledger import Ledger
     from voiceflow_ml.pytest_plugin.options import Settings
-    from voiceflow_ml.results.record import Measurement, Planned
+    from voiceflow_ml.results.measurement import Measurement
+    from voiceflow_ml.results.record import Planned
     from voiceflow_ml.sla.objectives import Promise, Sla
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """What one item is to measure, and against what."""
+    """What one item is to measure, and against what.
+
+    Attributes:
+        promise: what is judged.
+        target: where it is to run.
+        prepare: given the target, returns what is to be measured, ``(model_or_callable, *inputs)``; None when
+            only the test itself knows.
+    """
 
     promise: Promise
     target: Target
+    prepare: Callable[[Target], object] | None = None
 
     def planned(self, node_id: str) -> Planned:
         """The plan entry of this assignment."""
@@ -50,6 +60,8 @@ PLAN_TO_SEND: pytest.StashKey[str] = pytest.StashKey()
 
 ASSIGNMENT: pytest.StashKey[Assignment] = pytest.StashKey()
 MEASUREMENT: pytest.StashKey[Measurement] = pytest.StashKey()
+# A measurement taken in turns with those of other tests, or what kept it from being taken, until its test runs.
+MEASURED_AHEAD: pytest.StashKey[Measurement | BaseException] = pytest.StashKey()
 STARTED_AT: pytest.StashKey[str] = pytest.StashKey()
 
 RESULT_PROPERTY = "voiceflow_ml.result"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from voiceflow_ml.latency.verdict import Outcome
-from voiceflow_ml.reporting.view import NOT_RUN, Row, build_rows, headline
+from voiceflow_ml.reporting.view import NOT_RUN, NOT_SLOWER, SLOWER, Row, build_rows, headline
 from voiceflow_ml.results.record import Result, Session
 
 
@@ -35,12 +35,17 @@ def terminal_lines(session: Session, results: Sequence[Result]) -> list[tuple[st
 
 def _evidence(row: Row, confidence: float) -> str:
     """The numbers of a decided verdict, whose sentence the report has in full; the sentence of any other."""
-    if row.verdict in (Outcome.MET, Outcome.BREACHED):
-        return f"{row.measured} {row.interval}  {confidence * 100:g} % conf, n = {row.samples}, {row.span} span"
+    sure = f"{confidence * 100:g} % conf, n = {row.samples}"
+    if row.verdict in (SLOWER, NOT_SLOWER):
+        return f"{row.measured} {row.interval}  {sure}"
+    if row.verdict == Outcome.BREACHED:
+        return f"{row.measured} {row.interval}  {sure}, {row.span} span"
+    if row.verdict == Outcome.MET:
+        return f"{row.measured} {row.interval}  {sure}, {row.span} span, horizon {row.horizon}"
     return row.sentence
 
 
 def _good(row: Row) -> bool | None:
-    if row.verdict == Outcome.MET:
+    if row.verdict in (Outcome.MET, NOT_SLOWER):
         return True
     return None if row.verdict in (Outcome.INCONCLUSIVE, NOT_RUN) else False

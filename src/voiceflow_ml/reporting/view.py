@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from voiceflow_ml.latency.quantiles import Interval
-from voiceflow_ml.latency.verdict import Outcome, Verdict
-from voiceflow_ml.results.record import Measurement, Planned, Result, Session, State
+from voiceflow_ml.hardware.evidence import Severity
+from voiceflow_ml.latency import Change, ClockChannel, Comparison, Interval, Outcome, Verdict
+from voiceflow_ml.latency.verdict import statistic_name
+from voiceflow_ml.reporting.detail import Detail, build_detail
+from voiceflow_ml.results.measurement import Against, Measurement
+from voiceflow_ml.results.record import Planned, Result, Session, State
 from voiceflow_ml.units import format_count, format_ns
 
 HORIZON_SHARE = 8
@@ -15,7 +18,23 @@ HORIZON_SHARE = 8
 NOT_RUN = "NOT RUN"
 ERROR = "ERROR"
 _NOTHING = "-"
-_WORST_FIRST = (Outcome.INVALID, Outcome.BREACHED, ERROR, Outcome.INCONCLUSIVE, NOT_RUN, Outcome.MET)
+SLOWER = "SLOWER"
+NOT_SLOWER = "NOT SLOWER"
+CHANGE_WORDS = {
+    Change.SLOWER: SLOWER,
+    Change.NOT_SLOWER: NOT_SLOWER,
+    Change.INCONCLUSIVE: str(Outcome.INCONCLUSIVE),
+}
+_WORST_FIRST = (
+    Outcome.INVALID,
+    Outcome.BREACHED,
+    SLOWER,
+    ERROR,
+    Outcome.INCONCLUSIVE,
+    NOT_RUN,
+    NOT_SLOWER,
+    Outcome.MET,
+)
 
 
 @dataclass(frozen=True)
@@ -32,17 +51,6 @@ class Row:
     span: str
     horizon: str
     sentence: str
-
-
-@dataclass(frozen=True)
-class Detail:
-    """How one test was measured, as name-value pairs of text, and what was found."""
-
-    label: str
-    node_id: str
-    method: tuple[tuple[str, str], ...]
-    percentiles: tuple[tuple[str, str], ...]
-    findings: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,7 @@ def build_view(session: Session, results: Sequence[Result]) -> ReportView:
         interrupted=not session.finished,
         confidence=f"{session.confidence * 100:g} %",
         rows=tuple(sorted(rows, key=lambda row: _WORST_FIRST.index(row.verdict))),
-        details=tuple(_detail(result, result.measurement) for result in results if result.measurement),
+        details=tuple(build_detail(result, result.measurement) for result in results if result.measurement),
         environment=tuple(session.environment.items()),
         started_at=session.started_at,
         command=session.command,
@@ -126,10 +134,14 @@ def _planned_rows(planned: Planned, result: Result | None, *, finished: bool) ->
         return _empty_rows(planned, NOT_RUN, reason)
     if result.measurement is None:
         return _empty_rows(planned, NOT_RUN if result.state is State.SKIPPED else ERROR, result.reason)
-    return [
+    rows = [
         _measured_row(planned, statistic, verdict, result.measurement)
         for statistic, verdict in zip(planned.limits_ns, result.measurement.verdicts, strict=True)
     ]
+    against = result.measurement.against
+    if against is not None:
+        rows += [_compared_row(planned, comparison, against) for comparison in against.comparisons]
+    return rows
 
 
 def _empty_rows(planned: Planned, verdict: str, reason: str) -> list[Row]:
@@ -151,18 +163,57 @@ def _empty_rows(planned: Planned, verdict: str, reason: str) -> list[Row]:
 
 
 def _measured_row(planned: Planned, statistic: str, verdict: Verdict, measurement: Measurement) -> Row:
+    span_ns = measurement.run.span_ns
     return Row(
         verdict=str(verdict.outcome),
         label=one_line(planned.label),
         objective=objective_text(statistic, verdict.limit_ns),
-        measured=format_ns(verdict.measured_ns),
+        measured=_measured_text(statistic, verdict, measurement),
         interval=interval_text(verdict.interval),
         margin=_margin(verdict),
         samples=format_count(verdict.samples),
-        span=format_ns(measurement.span_ns),
-        horizon=format_ns(measurement.span_ns / HORIZON_SHARE) if verdict.outcome is Outcome.MET else _NOTHING,
+        span=format_ns(span_ns),
+        horizon=format_ns(span_ns / HORIZON_SHARE) if verdict.outcome is Outcome.MET else _NOTHING,
         sentence=one_line(verdict.sentence),
     )
+
+
+def _measured_text(statistic: str, verdict: Verdict, measurement: Measurement) -> str:
+    """The percentile; on the adjusted clock with what the wall clock says, which is what a caller waits."""
+    measured = format_ns(verdict.measured_ns)
+    if verdict.clock is ClockChannel.WALL:
+        return measured
+    return f"{measured} adjusted ({format_ns(measurement.percentiles_ns[statistic])} wall)"
+
+
+def _compared_row(planned: Planned, comparison: Comparison, against: Against) -> Row:
+    """A comparison as a row beside the objectives: its objective is the tolerance."""
+    name = statistic_name(comparison.quantile)
+    invalid = [finding.sentence for finding in against.findings if finding.severity is Severity.INVALID]
+    return Row(
+        verdict=str(Outcome.INVALID) if invalid else CHANGE_WORDS[comparison.outcome],
+        label=one_line(planned.label),
+        objective=f"{name} <= {1 + comparison.tolerance:.4g}x {one_line(against.baseline)}",
+        measured=ratio_text(comparison.ratio) or _NOTHING,
+        interval=ratio_interval_text(comparison),
+        margin=_NOTHING,
+        samples=f"{format_count(comparison.candidate_samples)} each",
+        span=_NOTHING,
+        horizon=_NOTHING,
+        sentence=one_line(f"baseline: {'; '.join(invalid)}" if invalid else comparison.sentence),
+    )
+
+
+def ratio_text(ratio: float | None) -> str:
+    """``"1.182x"``; nothing for none."""
+    return "" if ratio is None else f"{ratio:.3f}x"
+
+
+def ratio_interval_text(comparison: Comparison) -> str:
+    """``"[1.121x, 1.240x]"``; an open side is said in words."""
+    low = ratio_text(comparison.ratio_low) or "no lower bound"
+    high = ratio_text(comparison.ratio_high) or "no upper bound"
+    return f"[{low}, {high}]"
 
 
 def _margin(verdict: Verdict) -> str:
@@ -182,35 +233,3 @@ def interval_text(interval: Interval) -> str:
     low = format_ns(interval.low_ns) if interval.low_ns is not None else "no lower bound"
     high = format_ns(interval.high_ns) if interval.high_ns is not None else "no upper bound"
     return f"[{low}, {high}]"
-
-
-_STOPPED_BY = {
-    "decided": "every objective was decided",
-    "samples": "the sample budget was spent",
-    "time": "the time budget was spent",
-}
-
-
-def _detail(result: Result, measurement: Measurement) -> Detail:
-    taken = len(measurement.samples_ns)
-    return Detail(
-        label=result.planned.label,
-        node_id=result.planned.node_id,
-        method=(
-            ("timed", measurement.boundary),
-            ("inputs", measurement.inputs),
-            ("kept samples", f"{format_count(taken)} in {format_count(measurement.blocks)} blocks"),
-            ("span", format_ns(measurement.span_ns)),
-            ("stopped because", _STOPPED_BY.get(measurement.stopped_by, measurement.stopped_by)),
-            ("cold start (first call, not judged)", format_ns(measurement.cold_start_ns)),
-            (
-                "discarded",
-                f"{measurement.warmup_calls} warm-up calls, {measurement.settling_calls} at block starts",
-            ),
-            ("garbage collector", "off inside blocks, on between them"),
-            ("seed of the gaps", str(measurement.seed)),
-            *measurement.facts.items(),
-        ),
-        percentiles=tuple((name, format_ns(value)) for name, value in measurement.percentiles_ns.items()),
-        findings=tuple((str(finding.severity), finding.sentence) for finding in measurement.findings),
-    )

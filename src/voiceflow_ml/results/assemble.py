@@ -9,37 +9,46 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voiceflow_ml.hardware.evidence import Finding, Severity
-from voiceflow_ml.latency import Outcome, Run, SamplingPlan, Verdict, judge, percentile
+from voiceflow_ml.latency import Channels, ClockChannel, Outcome, Run, Verdict, judge, percentile
 from voiceflow_ml.latency.verdict import statistic_name
-from voiceflow_ml.results.record import Measurement
-from voiceflow_ml.sla.objectives import Objective
+from voiceflow_ml.results.measurement import Against, Measurement
+from voiceflow_ml.sla.objectives import Objective, Promise
 
 REPORTED_QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
 
 
-def verdicts_on(
-    samples_ns: NDArray[np.int64], objectives: Sequence[Objective], plan: SamplingPlan, confidence: float
-) -> tuple[Verdict, ...]:
-    """Judge every objective on the same samples, int64 ns, shape ``[n]``, in arrival order."""
+def verdicts_on(channels: Channels, promise: Promise, confidence: float) -> tuple[Verdict, ...]:
+    """Judge every objective of a promise on the same samples, on the clock that it declares."""
     return tuple(
-        judge(
+        _verdict_on(channels, objective, promise.measuring.clock, confidence) for objective in promise.objectives
+    )
+
+
+def _verdict_on(channels: Channels, objective: Objective, clock: ClockChannel, confidence: float) -> Verdict:
+    def judged(samples_ns: NDArray[np.int64], adjusted_ns: NDArray[np.int64] | None = None) -> Verdict:
+        return judge(
             samples_ns,
             limit_ns=objective.limit_ns,
             quantile=objective.quantile,
             confidence=confidence,
-            looks=plan.judged_looks,
+            adjusted_ns=adjusted_ns,
         )
-        for objective in objectives
-    )
+
+    if clock is ClockChannel.WALL:
+        return judged(channels.wall_ns, channels.adjusted_ns)
+    if channels.adjusted_ns is None:
+        # Shown for what it is: the evidence that the promised clock does not count turns it INVALID.
+        return judged(channels.wall_ns)
+    verdict = judged(channels.adjusted_ns)
+    sentence = f"{verdict.sentence}; the time spent waiting for a CPU is left out, as the promise declares"
+    return replace(verdict, clock=ClockChannel.ADJUSTED, sentence=sentence)
 
 
-def decision(
-    objectives: Sequence[Objective], plan: SamplingPlan, confidence: float
-) -> Callable[[NDArray[np.int64]], bool]:
+def decision(promise: Promise, confidence: float) -> Callable[[Channels], bool]:
     """The question that the measuring loop asks at each look: is every objective decided?"""
 
-    def decided(samples_ns: NDArray[np.int64]) -> bool:
-        verdicts = verdicts_on(samples_ns, objectives, plan, confidence)
+    def decided(channels: Channels) -> bool:
+        verdicts = verdicts_on(channels, promise, confidence)
         return all(verdict.outcome is not Outcome.INCONCLUSIVE for verdict in verdicts)
 
     return decided
@@ -53,6 +62,13 @@ def overrule(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
     return replace(verdict, outcome=Outcome.INVALID, samples_needed=None, sentence="; ".join(reasons))
 
 
+def withhold_met(verdict: Verdict, reason: str) -> Verdict:
+    """Leave a verdict open that would be MET, for a reason that is not in the samples."""
+    if verdict.outcome is not Outcome.MET:
+        return verdict
+    return replace(verdict, outcome=Outcome.INCONCLUSIVE, sentence=f"{verdict.sentence}; {reason}")
+
+
 def assemble(
     run: Run,
     verdicts: Sequence[Verdict],
@@ -61,22 +77,23 @@ def assemble(
     boundary: str,
     inputs: str,
     facts: Mapping[str, str],
+    against: Against | None = None,
 ) -> Measurement:
     """Join a run, its verdicts and its evidence into the record that is written to disk."""
-    percentiles_ns = {statistic_name(q): percentile(run.samples_ns, q) for q in REPORTED_QUANTILES}
+    channels = run.channels
     return Measurement(
-        samples_ns=tuple(run.samples_ns.tolist()),
-        percentiles_ns={**percentiles_ns, "max": int(run.samples_ns.max())},
-        cold_start_ns=run.cold_start_ns,
-        warmup_calls=len(run.warmup_ns),
-        settling_calls=run.settling_calls,
-        blocks=run.blocks,
-        span_ns=run.span_ns,
-        stopped_by=run.stopped_by,
-        seed=run.seed,
+        run=run,
+        percentiles_ns=_percentiles_ns(channels.wall_ns),
+        adjusted_percentiles_ns=_percentiles_ns(channels.adjusted_ns) if channels.adjusted_ns is not None else {},
+        adjusted_problem=channels.problem,
         boundary=boundary,
         inputs=inputs,
         verdicts=tuple(overrule(verdict, findings) for verdict in verdicts),
         findings=tuple(findings),
         facts=dict(facts),
+        against=against,
     )
+
+
+def _percentiles_ns(values: NDArray[np.int64]) -> dict[str, int]:
+    return {**{statistic_name(q): percentile(values, q) for q in REPORTED_QUANTILES}, "max": int(values.max())}

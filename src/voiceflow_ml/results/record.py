@@ -3,22 +3,23 @@
 History of the format:
 
 * version 1: first.
+* version 2: the run as a whole, with the scheduler's counts, blocks, cold starts and warm-up; verdicts by e-values,
+  with the adjusted clock beside the wall clock; comparison with a baseline.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from voiceflow_ml.errors import ResultError
-from voiceflow_ml.hardware.evidence import Finding, Severity
-from voiceflow_ml.latency.quantiles import Interval
-from voiceflow_ml.latency.verdict import Outcome, Verdict
+from voiceflow_ml.latency import Outcome
+from voiceflow_ml.results.measurement import Measurement, measurement_from_dict, measurement_to_dict
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class State(StrEnum):
@@ -67,43 +68,6 @@ def plan_from_json(text: str) -> tuple[tuple[Planned, ...], tuple[Planned, ...]]
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """What was measured: raw samples, verdicts and the evidence that they rest on.
-
-    Attributes:
-        samples_ns: latencies in nanoseconds, in arrival order.
-        percentiles_ns: statistic name -> nearest-rank percentile.
-        cold_start_ns: the first call; never judged.
-        warmup_calls: calls discarded after it.
-        settling_calls: calls discarded at the start of blocks.
-        blocks: number of blocks.
-        span_ns: from the first kept block's start to the last one's end.
-        stopped_by: ``"decided"``, ``"samples"`` or ``"time"``.
-        seed: seed of the random gaps.
-        boundary: what lies between the two clock reads.
-        inputs: what the model was fed.
-        verdicts: one for each objective.
-        findings: what is known about where and how it ran.
-        facts: what a reader needs to reproduce it.
-    """
-
-    samples_ns: tuple[int, ...]
-    percentiles_ns: Mapping[str, int]
-    cold_start_ns: int
-    warmup_calls: int
-    settling_calls: int
-    blocks: int
-    span_ns: int
-    stopped_by: str
-    seed: int
-    boundary: str
-    inputs: str
-    verdicts: tuple[Verdict, ...]
-    findings: tuple[Finding, ...]
-    facts: Mapping[str, str]
-
-
-@dataclass(frozen=True)
 class Result:
     """One finished test.
 
@@ -128,7 +92,10 @@ class Result:
 
     def to_json(self) -> str:
         """This result as one line of JSON."""
-        return json.dumps({"schema_version": SCHEMA_VERSION, **asdict(self)}, ensure_ascii=False)
+        content = asdict(replace(self, measurement=None))
+        if self.measurement is not None:
+            content["measurement"] = measurement_to_dict(self.measurement)
+        return json.dumps({"schema_version": SCHEMA_VERSION, **content}, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str, source: str = "result") -> Result:
@@ -148,7 +115,7 @@ class Result:
                 state=State(content["state"]),
                 reason=content["reason"],
                 started_at=content["started_at"],
-                measurement=_measurement(content["measurement"]),
+                measurement=measurement_from_dict(content["measurement"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ResultError(f"{source} is not a result of version {SCHEMA_VERSION}: {error!r}") from None
@@ -204,23 +171,3 @@ def _load(text: str, source: str) -> dict[str, Any]:
     if version != SCHEMA_VERSION:
         raise ResultError(f"{source} has schema version {version}, this release reads {SCHEMA_VERSION}")
     return content
-
-
-def _measurement(content: dict[str, Any] | None) -> Measurement | None:
-    if content is None:
-        return None
-    return Measurement(
-        **{
-            **content,
-            "samples_ns": tuple(content["samples_ns"]),
-            "verdicts": tuple(_verdict(entry) for entry in content["verdicts"]),
-            "findings": tuple(
-                Finding(Severity(entry["severity"]), entry["fact"], entry["remedy"]) for entry in content["findings"]
-            ),
-        }
-    )
-
-
-def _verdict(entry: dict[str, Any]) -> Verdict:
-    outcome, interval = Outcome(entry["outcome"]), Interval(**entry["interval"])
-    return Verdict(**{**entry, "outcome": outcome, "interval": interval})

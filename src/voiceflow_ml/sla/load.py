@@ -32,11 +32,16 @@ _WORDS = {
     "model_type": "must be a table",
     "string_too_short": "must not be empty",
     "string_type": "must be text in quotes",
+    "too_short": "must not be empty",
     "tuple_type": "must be a list",
 }
 _EXAMPLES = {
+    "clock": 'clock = "adjusted"',
+    "cold_seconds": "cold_seconds = [1.0, 0.5]",
+    "cold_shapes": "cold_shapes = [[1, 16000], [1, 8000]]",
     "file": 'file = "model.onnx"',
     "inputs": '[models.NAME.inputs] with audio = "builtin:speech"',
+    "mode": 'mode = "back-to-back"',
     "model": 'model = "fast-cnn"',
     "models": "[models.NAME]",
     "objective": "[[objective]]",
@@ -49,6 +54,8 @@ _EXAMPLES = {
     "threads": "threads = 1",
     "version": "version = 1",
 }
+_SAME_WAY = "put all limits of one model, stage and target into one [[objective]]"
+_OTHER_WAY = "to measure it in two ways, declare the same file as a second model, under a name of its own"
 
 
 def load_sla(path: Path) -> Sla:
@@ -188,7 +195,7 @@ def _promise(entry: ObjectiveTable, index: int, models: dict[str, ModelSpec], pl
         Objective(entry.model, stage, entry.target, quantile, limit_ns)
         for quantile, limit_ns in entry.limits_ns().items()
     )
-    return Promise(entry.model, stage, entry.target, objectives, places.at(loc))
+    return Promise(entry.model, stage, entry.target, objectives, places.at(loc), entry.measuring())
 
 
 def _refuse_overlaps(promises: list[Promise]) -> None:
@@ -198,5 +205,5 @@ def _refuse_overlaps(promises: list[Promise]) -> None:
         if earlier is not promise:
             raise ConfigError(
                 f"{promise.where}: {promise.label} is already promised at {earlier.where}; "
-                "put all limits of one model, stage and target into one [[objective]]"
+                f"{_SAME_WAY if promise.measuring == earlier.measuring else _OTHER_WAY}"
             )

@@ -8,7 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from voiceflow_ml.errors import ConfigError
-from voiceflow_ml.latency.verdict import statistic_name
+from voiceflow_ml.latency.plan import Mode
+from voiceflow_ml.latency.verdict import ClockChannel, statistic_name
 
 STATISTICS: dict[str, float] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 """Keys of a limit in sla.toml and in the ``sla`` marker, and the quantile that each stands for."""
@@ -34,6 +35,22 @@ def find_stage(name: str) -> Stage:
     except ValueError:
         valid = ", ".join(Stage)
         raise ConfigError(f"unknown stage {name!r}; the stages are: {valid}") from None
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """How a promise is to be measured.
+
+    Attributes:
+        clock: which reading of a latency is judged.
+        mode: when calls are made.
+        interval_ns: nanoseconds from one request to the next: fixed for ``paced``, the mean of exponentially
+            distributed ones for ``open-loop`` (Poisson arrivals), 0 for the other modes.
+    """
+
+    clock: ClockChannel = ClockChannel.WALL
+    mode: Mode = Mode.STEADY
+    interval_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,11 +82,39 @@ class InputSpec:
         source: ``"builtin:speech"``, a path to a WAV or NPY file, or empty for seeded synthetic values.
         shape: shape of synthetic values; empty when there is a source.
         seconds: how much of a WAV file is used, from its start.
+        cold_shapes: further shapes of synthetic values whose first inference is timed apart, never judged.
+        cold_seconds: the same for a WAV file: further lengths, each from its start.
     """
 
     source: str = ""
     shape: tuple[int, ...] = ()
     seconds: float = 3.0
+    cold_shapes: tuple[tuple[int, ...], ...] = ()
+    cold_seconds: tuple[float, ...] = ()
+
+    @property
+    def cold_variants(self) -> int:
+        """How many further shapes this input is to be tried with."""
+        return len(self.cold_shapes) or len(self.cold_seconds)
+
+
+def cold_variants(inputs: Mapping[str, InputSpec]) -> int:
+    """How many times a model is tried with further shapes of its inputs.
+
+    Args:
+        inputs: model input name -> where its values come from.
+
+    Raises:
+        ConfigError: inputs with further shapes have them in different numbers, so that they form no pairs.
+    """
+    counts = {name: spec.cold_variants for name, spec in inputs.items() if spec.cold_variants}
+    if len(set(counts.values())) > 1:
+        listed = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise ConfigError(
+            f"cold_shapes and cold_seconds are tried together, the first of each input and so on, got {listed}; "
+            "give equally many for each input that has any"
+        )
+    return max(counts.values(), default=0)
 
 
 @dataclass(frozen=True)
@@ -104,6 +149,7 @@ class Promise:
     target: str
     objectives: tuple[Objective, ...]
     where: str
+    measuring: Measuring = Measuring()
 
     @property
     def label(self) -> str:

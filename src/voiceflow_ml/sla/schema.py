@@ -5,11 +5,29 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from voiceflow_ml.errors import ConfigError
 from voiceflow_ml.hardware.targets import find_target
-from voiceflow_ml.sla.objectives import STATISTICS, InputSpec, find_stage
+from voiceflow_ml.latency.plan import Mode
+from voiceflow_ml.latency.verdict import ClockChannel
+from voiceflow_ml.sla.measuring import find_clock, find_mode, read_interval_ns
+from voiceflow_ml.sla.objectives import (
+    STATISTICS,
+    InputSpec,
+    Measuring,
+    cold_variants,
+    find_stage,
+)
 from voiceflow_ml.units import parse_duration_ns
 
 Limit = Annotated[int | None, BeforeValidator(parse_duration_ns)]
@@ -17,6 +35,22 @@ TargetName = Annotated[str, AfterValidator(lambda name: find_target(name).name)]
 StageName = Annotated[str, AfterValidator(find_stage)]
 WholeFromOne = Annotated[int, Field(strict=True, ge=1)]
 """A whole number from 1 on; ``true`` and ``"1"`` are not numbers."""
+
+Seconds = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+
+
+def _find_mode(name: str, info: ValidationInfo) -> Mode:
+    # A clock that is wrong itself is told as such; whether the mode goes with it is then not the question.
+    return find_mode(name, info.data.get("clock", ClockChannel.WALL))
+
+
+def _read_interval_ns(text: object, info: ValidationInfo) -> int | None:
+    mode = info.data.get("mode")
+    return None if mode is None else read_interval_ns(text, mode)
+
+
+ModeName = Annotated[str, AfterValidator(_find_mode)]
+Interval = Annotated[int | None, BeforeValidator(_read_interval_ns), Field(validate_default=True)]
 
 
 def _only_version(value: int) -> int:
@@ -36,17 +70,35 @@ class _Table(BaseModel):
 
 
 class InputTable(_Table):
-    """``{ source = "speech.wav", seconds = 3.0 }`` or ``{ shape = [1, 48000] }``."""
+    """``{ source = "speech.wav", seconds = 3.0 }`` or ``{ shape = [1, 48000] }``, and further shapes of either."""
 
     source: str = ""
     shape: tuple[WholeFromOne, ...] = ()
-    seconds: Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)] = 3.0
+    seconds: Seconds = 3.0
+    cold_shapes: tuple[Annotated[tuple[WholeFromOne, ...], Field(min_length=1)], ...] = ()
+    cold_seconds: tuple[Seconds, ...] = ()
+
+    @field_validator("cold_shapes", "cold_seconds")
+    @classmethod
+    def _as_the_source_allows(cls, value: tuple[object, ...], info: ValidationInfo) -> tuple[object, ...]:
+        source = info.data.get("source", "")
+        if value and source.lower().endswith(".npy"):
+            raise ConfigError(f"{source!r} holds one array of one shape; take it out, or give a shape or a .wav file")
+        if value and source and info.field_name == "cold_shapes":
+            raise ConfigError(f"shapes are for synthetic values, not for {source!r}; write cold_seconds = [1.0]")
+        if value and info.data.get("shape") and info.field_name == "cold_seconds":
+            raise ConfigError("seconds are for sound, not for synthetic values; write cold_shapes = [[1, 16000]]")
+        return value
 
     @model_validator(mode="after")
     def _one_origin(self) -> InputTable:
         if bool(self.source) == bool(self.shape):
             raise ConfigError('give either a source ("builtin:speech", a .wav or a .npy file) or a shape')
         return self
+
+    def spec(self) -> InputSpec:
+        """The table as a plain record."""
+        return InputSpec(self.source, self.shape, self.seconds, self.cold_shapes, self.cold_seconds)
 
 
 def _from_text(value: object) -> object:
@@ -62,9 +114,15 @@ class ModelTable(_Table):
     threads: WholeFromOne = 1
     inputs: dict[str, Annotated[InputTable, BeforeValidator(_from_text)]] = {}
 
+    @field_validator("inputs")
+    @classmethod
+    def _vary_together(cls, inputs: dict[str, InputTable]) -> dict[str, InputTable]:
+        cold_variants({name: table.spec() for name, table in inputs.items()})
+        return inputs
+
     def input_specs(self) -> dict[str, InputSpec]:
         """The inputs as plain records."""
-        return {name: InputSpec(table.source, table.shape, table.seconds) for name, table in self.inputs.items()}
+        return {name: table.spec() for name, table in self.inputs.items()}
 
 
 class ObjectiveTable(_Table):
@@ -78,6 +136,10 @@ class ObjectiveTable(_Table):
     p95: Limit = None
     p99: Limit = None
     p999: Limit = None
+    clock: Annotated[str, AfterValidator(find_clock)] = ClockChannel.WALL
+    mode: ModeName = Mode.STEADY
+    # Last of the three, because what it may be depends on the mode, and that on the clock.
+    interval: Interval = None
 
     @model_validator(mode="after")
     def _some_limit(self) -> ObjectiveTable:
@@ -89,6 +151,10 @@ class ObjectiveTable(_Table):
         """Quantile -> limit in nanoseconds, for the limits that are given."""
         given = {quantile: getattr(self, key) for key, quantile in STATISTICS.items()}
         return {quantile: limit_ns for quantile, limit_ns in given.items() if limit_ns is not None}
+
+    def measuring(self) -> Measuring:
+        """How the limits are to be measured."""
+        return Measuring(ClockChannel(self.clock), Mode(self.mode), self.interval or 0)
 
 
 class SlaTable(_Table):

@@ -31,7 +31,7 @@ def device_lock(device: str, tell: Callable[[str], None]) -> Iterator[None]:
             lock.acquire(timeout=_WAIT_BETWEEN_NOTICES_S)
             break
         except Timeout:
-            tell(f"waiting: another test is measuring on {device}")
+            tell(f"waiting: somebody else is measuring on {device}")
     try:
         yield
     finally:

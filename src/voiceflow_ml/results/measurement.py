@@ -1,0 +1,127 @@
+"""What one test measured, and its JSON form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from voiceflow_ml.hardware.evidence import Finding, Severity
+from voiceflow_ml.latency import Change, ClockChannel, Comparison, Interval, Outcome, Run, Verdict
+from voiceflow_ml.results.runs import run_from_dict, run_to_dict
+
+
+@dataclass(frozen=True)
+class Against:
+    """The comparison of a model with its baseline, measured interleaved in the same session.
+
+    Attributes:
+        baseline: what it was compared with: a file, or a file of a git ref.
+        sha256: the baseline's model file.
+        comparisons: one for each quantile that is promised.
+        findings: what is known about where the baseline ran.
+        baseline_ns: samples of the baseline, in arrival order.
+        candidate_ns: samples of the model itself taken in turns with them; not those that its verdicts rest on.
+    """
+
+    baseline: str
+    sha256: str
+    comparisons: tuple[Comparison, ...]
+    findings: tuple[Finding, ...]
+    baseline_ns: tuple[int, ...]
+    candidate_ns: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was measured: raw samples, verdicts and the evidence that they rest on.
+
+    Attributes:
+        run: the raw record.
+        percentiles_ns: statistic name -> nearest-rank percentile on the wall clock.
+        adjusted_percentiles_ns: the same on the adjusted clock; empty where that does not count.
+        adjusted_problem: why the adjusted clock does not count; empty when it does.
+        boundary: what lies between the two clock reads.
+        inputs: what the model was fed.
+        verdicts: one for each objective.
+        findings: what is known about where and how it ran.
+        facts: what a reader needs to reproduce it.
+        against: the comparison with a baseline; None when none was asked for.
+    """
+
+    run: Run
+    percentiles_ns: Mapping[str, int]
+    adjusted_percentiles_ns: Mapping[str, int]
+    adjusted_problem: str
+    boundary: str
+    inputs: str
+    verdicts: tuple[Verdict, ...]
+    findings: tuple[Finding, ...]
+    facts: Mapping[str, str]
+    against: Against | None = None
+
+    @property
+    def samples_ns(self) -> tuple[int, ...]:
+        """Latencies on the wall clock in nanoseconds, in arrival order."""
+        return tuple(self.run.samples_ns.tolist())
+
+
+def measurement_to_dict(measurement: Measurement) -> dict[str, Any]:
+    """A measurement as JSON values."""
+    # Apart from the run, whose arrays asdict would copy one by one.
+    content = {name: value for name, value in vars(measurement).items() if name != "run"}
+    for name in ("verdicts", "findings"):
+        content[name] = [asdict(entry) for entry in content[name]]
+    against = measurement.against
+    return {**content, "run": run_to_dict(measurement.run), "against": asdict(against) if against else None}
+
+
+def measurement_from_dict(content: dict[str, Any] | None) -> Measurement | None:
+    """What :func:`measurement_to_dict` wrote; nothing for nothing.
+
+    Raises:
+        KeyError, TypeError, ValueError: a field is missing, unknown or of another kind.
+    """
+    if content is None:
+        return None
+    return Measurement(
+        **{
+            **content,
+            "run": run_from_dict(content["run"]),
+            "verdicts": tuple(_verdict(entry) for entry in content["verdicts"]),
+            "findings": _findings(content["findings"]),
+            "against": _against(content["against"]),
+        }
+    )
+
+
+def _findings(entries: list[dict[str, Any]]) -> tuple[Finding, ...]:
+    return tuple(Finding(Severity(entry["severity"]), entry["fact"], entry["remedy"]) for entry in entries)
+
+
+def _verdict(entry: dict[str, Any]) -> Verdict:
+    adjusted = entry["adjusted"]
+    return Verdict(
+        **{
+            **entry,
+            "outcome": Outcome(entry["outcome"]),
+            "interval": Interval(**entry["interval"]),
+            "clock": ClockChannel(entry["clock"]),
+            "adjusted": None if adjusted is None else _verdict(adjusted),
+        }
+    )
+
+
+def _against(content: dict[str, Any] | None) -> Against | None:
+    if content is None:
+        return None
+    comparisons = (Comparison(**{**entry, "outcome": Change(entry["outcome"])}) for entry in content["comparisons"])
+    return Against(
+        **{
+            **content,
+            "comparisons": tuple(comparisons),
+            "findings": _findings(content["findings"]),
+            "baseline_ns": tuple(content["baseline_ns"]),
+            "candidate_ns": tuple(content["candidate_ns"]),
+        }
+    )
