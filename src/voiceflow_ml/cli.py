@@ -1,4 +1,4 @@
-"""``voiceflow``: speech data, training, export and evaluation from the command line.
+"""``voiceflow``: comparisons, reports, speech data, training, export and evaluation from the command line.
 
 Heavy imports happen inside the commands, so ``voiceflow --help`` needs only typer.
 """
@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from voiceflow_ml.commands import data, model, report
+from voiceflow_ml.commands import compare, data, model, report
 from voiceflow_ml.errors import VoiceflowError
 
 USAGE_EXIT_CODE = 2
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(model.train_app, name="train")
 app.add_typer(report.app, name="report")
+compare.register(app)
 app.command("export")(model.export_command)
 app.command("evaluate-segmentation")(model.evaluate_command)
 

@@ -1,0 +1,65 @@
+"""One line on stderr that says how far a command is: rewritten on a terminal, plain anywhere else."""
+
+from __future__ import annotations
+
+import os
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TextIO
+
+from voiceflow_ml.units import NS_PER_MS, NS_PER_S, format_count
+
+if TYPE_CHECKING:
+    from voiceflow_ml.latency import Progress
+
+_TTY_INTERVAL_NS = 200 * NS_PER_MS
+_PLAIN_INTERVAL_NS = 10 * NS_PER_S
+_ERASE_LINE = "\r\x1b[2K"
+
+
+class ProgressLine:
+    """Progress of one measurement; on a terminal the line goes when the ``with`` block ends.
+
+    Args:
+        stream: where it is written, standard error as a rule.
+        label: what is measured.
+    """
+
+    def __init__(self, stream: TextIO, label: str) -> None:
+        self._stream, self._label = stream, label
+        self._tty = stream.isatty() and os.environ.get("TERM") != "dumb"
+        self._interval_ns = _TTY_INTERVAL_NS if self._tty else _PLAIN_INTERVAL_NS
+        self._next_ns = 0
+
+    def say(self, text: str) -> None:
+        """Write one message."""
+        line = f"{self._label}: {text}"
+        self._stream.write(f"{_ERASE_LINE}{line[: _columns(self._stream) - 1]}" if self._tty else f"{line}\n")
+        self._stream.flush()
+
+    def watch(self, progress: Progress) -> None:
+        """Write how far the measurement is, but not more often than anyone can read."""
+        if progress.elapsed_ns < self._next_ns:
+            return
+        self._next_ns = progress.elapsed_ns + self._interval_ns
+        left_s = max(0, progress.time_budget_ns - progress.elapsed_ns) / NS_PER_S
+        taken = f"{format_count(progress.samples)}/{format_count(progress.budget)} samples of each"
+        self.say(f"{taken}, at most {left_s:.0f} s left")
+
+    def __enter__(self) -> Self:
+        """This line itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the line back where that can be done."""
+        if self._tty:
+            self._stream.write(_ERASE_LINE)
+            self._stream.flush()
+
+
+def _columns(stream: TextIO) -> int:
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
