@@ -1,0 +1,1 @@
+"""Measured comparisons, one for each claim; run from the root of a checkout: ``python -m benchmarks.NAME``."""

@@ -1,0 +1,1 @@
+"""The measuring loop beside its peers, and what the loop itself costs."""
