@@ -8,6 +8,7 @@ from benchmarks.harness.reading import P50, P99, Reading, Request
 from voiceflow_ml.hardware.control import ControlWorkload
 from voiceflow_ml.hardware.scheduler import SchedulerCounters
 from voiceflow_ml.latency import Mode, SamplingPlan, measure, percentile
+from voiceflow_ml.units import NS_PER_S
 
 WARM_UP_CALLS = 50
 """Calls before the first sample, for whatever does not warm up by itself."""
@@ -24,6 +25,10 @@ def bare_pair(request: Request) -> Reading:
         end_ns = perf_counter_ns()
         samples_ns[slot] = end_ns - start_ns
     return _nearest_rank(samples_ns)
+
+
+_ROUND_SPAN_NS = 2 * NS_PER_S
+"""About 20 times the contiguous length of a round, as by default, but without the least span of 10 s."""
 
 
 def contiguous(request: Request) -> Reading:
@@ -52,5 +57,4 @@ def _nearest_rank(samples_ns: list[int]) -> Reading:
 
 
 def _plan(request: Request, mode: Mode) -> SamplingPlan:
-    # Spread over 20 times its contiguous length, as by default, but without the least span of 10 s.
-    return SamplingPlan(looks=(request.samples,), aimed_samples=request.samples, mode=mode, span_ns=1)
+    return SamplingPlan(looks=(request.samples,), aimed_samples=request.samples, mode=mode, span_ns=_ROUND_SPAN_NS)

@@ -146,13 +146,19 @@ def _print_pairs(pairs: Sequence[PairCell]) -> None:
 def _write(
     path: Path, cells: Sequence[Cell], often: Sequence[Cell], pairs: Sequence[PairCell], checked: Sequence[bars.Bar]
 ) -> None:
-    content = {
-        "versions": {"voiceflow-ml": __version__, "numpy": np.__version__, "Python": platform.python_version()},
+    content: dict[str, list[dict[str, object]]] = {
+        "versions": [{"voiceflow-ml": __version__, "numpy": np.__version__, "Python": platform.python_version()}],
         "cells": [asdict(cell) for cell in (*cells, *often)],
         "pairs": [asdict(pair) for pair in pairs],
         "bars": [asdict(bar) for bar in checked],
     }
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    # One line for each cell: a thousand of them, which a reader wants to search.
+    lines = [f"{json.dumps(name)}: [\n{_lines(values)}\n]" for name, values in content.items()]
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+
+def _lines(values: Sequence[dict[str, object]]) -> str:
+    return ",\n".join(json.dumps(value) for value in values)
 
 
 def _tell(text: str) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.verdicts.cells import Study
 from benchmarks.verdicts.families import Family
-from benchmarks.verdicts.sampling import CALL_NS, pair_order, product_plan, spread_times_s
+from benchmarks.verdicts.sampling import CALL_NS, pair_order, pair_times_s, product_plan
 from voiceflow_ml.latency import Change, compare, percentile
 from voiceflow_ml.latency.compare import default_tolerance, samples_per_arm
 
@@ -66,7 +66,7 @@ def _simulate_family(family: Family, quantile: float, study: Study) -> list[Pair
         for ratio in SHIFTS
     ]
     for _ in range(study.runs):
-        times_s = spread_times_s(rng, 2 * samples, plan)
+        times_s = pair_times_s(rng, samples, plan)
         together = family.latencies(rng, times_s)
         # Another session, some other day: nothing is shared but the model.
         stored = family.latencies(rng, times_s)[:samples]

@@ -29,6 +29,21 @@ def spread_times_s(rng: Rng, samples: int, plan: SamplingPlan) -> Floats:
     return np.asarray((starts_ns[:, None] + calls_ns).ravel()[:samples] / 1e9)
 
 
+def pair_times_s(rng: Rng, samples: int, plan: SamplingPlan) -> Floats:
+    """Times of kept calls of two arms: pairs of blocks one right after the other, gaps between pairs.
+
+    Returns:
+        Seconds, shape ``[2 * samples]``, ascending; which block is whose is for :func:`pair_order` to say.
+    """
+    pairs = samples // plan.block_calls
+    gaps_ns = plan.gap_ns(CALL_NS) * rng.uniform(0.5, 1.5, pairs)
+    block_ns = (plan.block_calls + plan.settling_calls) * CALL_NS
+    starts_ns = np.cumsum(gaps_ns + 2 * block_ns)
+    blocks_ns = (starts_ns[:, None] + np.array([0, block_ns])).ravel()
+    calls_ns = (plan.settling_calls + np.arange(plan.block_calls)) * CALL_NS
+    return np.asarray((blocks_ns[:, None] + calls_ns).ravel() / 1e9, dtype=np.float64)
+
+
 def contiguous_times_s(samples: int) -> Floats:
     """Times of calls one after the other, seconds, shape ``[samples]``."""
     return np.arange(samples, dtype=np.float64) * (CALL_NS / 1e9)

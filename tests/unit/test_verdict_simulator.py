@@ -8,7 +8,7 @@ from benchmarks.verdicts import bars, rules, traces
 from benchmarks.verdicts.cells import Question, Study, simulate
 from benchmarks.verdicts.families import FAMILIES, Family
 from benchmarks.verdicts.pairs import simulate_pairs
-from benchmarks.verdicts.sampling import contiguous_times_s, pair_order, product_plan, spread_times_s
+from benchmarks.verdicts.sampling import contiguous_times_s, pair_order, pair_times_s, product_plan, spread_times_s
 
 from voiceflow_ml.latency import Bound, Outcome, percentile
 
@@ -57,6 +57,14 @@ def test_pairs_hold_each_call_once_with_both_orders() -> None:
     assert sorted([*baseline, *candidate]) == list(range(400))
     firsts = baseline.reshape(-1, 10)[:, 0] < candidate.reshape(-1, 10)[:, 0]
     assert 0 < np.count_nonzero(firsts) < firsts.size
+
+
+def test_the_blocks_of_a_pair_follow_each_other_and_pairs_lie_apart() -> None:
+    plan = product_plan(0.99)
+    starts_s = pair_times_s(np.random.default_rng(1), 200, plan).reshape(-1, plan.block_calls)[:, 0]
+    steps_s = np.diff(starts_s)
+    assert np.allclose(steps_s[::2], 0.024)
+    assert steps_s[1::2].min() > 0.2
 
 
 def test_the_same_seed_gives_the_same_table_whichever_families_are_asked_for() -> None:
