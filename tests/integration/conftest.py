@@ -25,7 +25,8 @@ def project(
 ) -> Project:
     """An empty project on a machine where nobody else measures, and which is not a CI machine."""
     # What this run was started by is not what started the runs inside of it.
-    for name in ("CI", "PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER"):
+    github = ("GITHUB_ACTIONS", "GITHUB_BASE_REF", "GITHUB_STEP_SUMMARY")
+    for name in ("CI", *github, "PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER"):
         monkeypatch.delenv(name, raising=False)
     # The device lock lives in the temporary folder: a measurement outside of this test must not hold it up.
     monkeypatch.setenv("TMPDIR", str(tmp_path))

@@ -42,7 +42,9 @@ def test_a_run_that_is_ended_leaves_two_results_and_names_the_third(project: Pro
     assert "**1 BREACHED, 1 NOT RUN, 1 MET**" in report
     assert "| **NOT RUN** | test\\_third · model-inference · cpu |" in report
     assert "Not finished" in report
-    assert sorted(path.name for path in project.reports.iterdir()) == ["PERFORMANCE_ANALYSIS.md", "results"]
+    names = {path.name for path in project.reports.rglob("*")}
+    assert {"PERFORMANCE_ANALYSIS.md", "charts", "performance.html", "results"} <= names
+    assert [name for name in names if name.endswith(".part")] == [], "nothing half-written stays"
 
 
 def test_ctrl_c_still_prints_the_table(project: Project) -> None:
@@ -134,6 +136,20 @@ def test_a_broken_template_costs_the_report_and_not_the_results(project: Project
     assert "Traceback" not in result.stdout.str()
     assert [entry["state"] for entry in project.results()] == ["measured"] * 3
     assert not [line for line in result.outlines if line.startswith("report: ")]
+
+
+def test_a_broken_page_turns_the_run_red_and_costs_no_report(project: Project) -> None:
+    path = project.root / "reports" / "templates" / "performance.html.j2"
+    path.parent.mkdir(parents=True)
+    path.write_text("{{ view.nothing_such }}", encoding="utf-8")
+    project.write_test(THREE_VERDICTS.replace("@breached", "@met"))
+    result = project.run("-W", "error")
+    result.assert_outcomes(passed=3)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    (problem,) = [line for line in result.outlines if line.startswith("ERROR: ")]
+    assert "performance.html.j2" in problem
+    assert [line for line in result.outlines if line.startswith("report: ")]
+    assert "**4 MET**" in project.report()
 
 
 def test_the_command_that_reproduces_a_run_is_in_its_record(project: Project) -> None:

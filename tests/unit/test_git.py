@@ -7,7 +7,7 @@ import pytest
 
 from tests.git_repository import commit, forget_the_outer_repository, git
 from voiceflow_ml.errors import ConfigError
-from voiceflow_ml.hardware.git import file_at, git_commit
+from voiceflow_ml.hardware.git import file_at, git_commit, has_file, has_ref, in_repository
 
 
 @pytest.fixture(autouse=True)
@@ -104,3 +104,20 @@ def test_a_pointer_of_git_lfs_is_not_the_model(model: Path, tmp_path: Path) -> N
     assert refusal(model, "HEAD") == (
         "git:HEAD: models/a b.onnx is kept by Git LFS; check it out elsewhere and name that file"
     )
+
+
+def test_refs_and_the_files_that_they_have(tmp_path: Path) -> None:
+    path = tmp_path / "inner folder" / "sla.toml"
+    path.parent.mkdir()
+    path.write_text("one")
+    assert not in_repository(tmp_path)
+    commit(tmp_path)
+    assert in_repository(path.parent)
+    path.unlink()
+    (tmp_path / "sla.toml").write_text("two")
+    assert has_file(path, "HEAD")
+    assert not has_file(tmp_path / "sla.toml", "HEAD")
+    assert not has_file(path, "absent")
+    assert has_ref(tmp_path, "main")
+    assert not has_ref(tmp_path, "absent")
+    assert not has_ref(tmp_path, "--all")

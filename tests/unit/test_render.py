@@ -144,7 +144,7 @@ def test_the_template_does_no_arithmetic_and_calls_nothing() -> None:
     tree = Environment(autoescape=True).parse(TEMPLATE.read_text(encoding="utf-8"))
     computing = (nodes.BinExpr, nodes.UnaryExpr, nodes.Compare, nodes.Call, nodes.Concat, nodes.Getitem)
     assert [f"line {node.lineno}: {type(node).__name__}" for node in tree.find_all(computing)] == []
-    assert {node.name for node in tree.find_all(nodes.Filter)} == {"md", "code", "block"}
+    assert {node.name for node in tree.find_all(nodes.Filter)} == {"md", "code", "block", "charts"}
 
 
 def test_the_template_uses_all_that_the_view_offers() -> None:

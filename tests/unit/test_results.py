@@ -134,7 +134,11 @@ def test_both_clocks_survive_the_trip_through_json() -> None:
 
 def test_a_session_and_a_plan_survive_the_trip_through_json() -> None:
     assert Session.from_json(SESSION.to_json()) == SESSION
-    assert plan_from_json(plan_to_json(SESSION.planned, SESSION.declared)) == (SESSION.planned, SESSION.declared)
+    assert plan_from_json(plan_to_json(SESSION.planned, SESSION.declared, ["one"])) == (
+        SESSION.planned,
+        SESSION.declared,
+        ("one",),
+    )
 
 
 def test_a_result_file_says_what_another_program_needs() -> None:

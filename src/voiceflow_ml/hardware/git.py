@@ -20,6 +20,22 @@ def git_commit(folder: Path) -> str:
     return revision + ("+changes" if _ask(folder, "status", "--porcelain") else "")
 
 
+def in_repository(folder: Path) -> bool:
+    """Whether git is there and a folder is in one of its working trees."""
+    return bool(_ask(folder, "rev-parse", "--show-toplevel"))
+
+
+def has_ref(folder: Path, ref: str) -> bool:
+    """Whether the repository around a folder has a branch, tag or commit of this name."""
+    return bool(_ask(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}"))
+
+
+def has_file(path: Path, ref: str) -> bool:
+    """Whether a file was there at a git ref; it need not exist any more."""
+    folder = path.resolve().parent
+    return bool(_ask(folder, "ls-tree", "--name-only", ref, "--", f"./{path.name}"))
+
+
 def file_at(path: Path, ref: str) -> bytes:
     """Content of a file as it was at a git ref.
 
@@ -35,7 +51,7 @@ def file_at(path: Path, ref: str) -> bytes:
     root = _ask(folder, "rev-parse", "--show-toplevel")
     if not root:
         raise ConfigError(f"git:{ref}: {path} is in no git repository; name a file instead")
-    if not _ask(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}"):
+    if not has_ref(folder, ref):
         raise ConfigError(f"git:{ref}: unknown ref {ref!r}; in a shallow clone, fetch it first: git fetch origin {ref}")
     inside = path.resolve().relative_to(Path(root).resolve()).as_posix()
     done = _run(folder, "cat-file", "blob", f"{ref}:{inside}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from voiceflow_ml.errors import ConfigError, VoiceflowError
 from voiceflow_ml.hardware.targets import Target
 from voiceflow_ml.pytest_plugin import benchmark_bridge, outcomes
 from voiceflow_ml.pytest_plugin.comparing import baseline_problems
+from voiceflow_ml.pytest_plugin.integrity import integrity_lines
 from voiceflow_ml.pytest_plugin.ledger import Ledger
 from voiceflow_ml.pytest_plugin.markers import assign, register_markers
 from voiceflow_ml.pytest_plugin.options import read_settings
@@ -22,6 +24,7 @@ from voiceflow_ml.pytest_plugin.state import (
     RESULT_PROPERTY,
     SETTINGS,
     SLAS,
+    TODAY,
     is_worker,
     planned_from,
     sla_at,
@@ -36,6 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
     register_markers(config)
     settings = read_settings(config, _present_gpus)
     config.stash[SETTINGS] = settings
+    config.stash[TODAY] = datetime.now(UTC).date()
     only_looking = config.option.help or config.option.version or config.option.collectonly
     if not only_looking and not is_worker(config):
         _refuse_absent_gpus(settings.gpus)
@@ -86,12 +90,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if problems and not is_worker(config):
         raise pytest.UsageError(problems[0])
     planned = tuple(item.stash[ASSIGNMENT].planned(item.nodeid) for item in assigned)
-    declared = tuple(planned_from(promise) for sla in _slas_in_play(config) for promise in sla.promises)
+    slas = _slas_in_play(config)
+    declared = tuple(planned_from(promise) for sla in slas for promise in sla.promises)
+    integrity = _integrity(config, slas)
     if is_worker(config):
         benchmark_bridge.keep_quiet_about_ours(config, session.items)
-        config.stash[PLAN_TO_SEND] = plan_to_json(planned, declared)
+        config.stash[PLAN_TO_SEND] = plan_to_json(planned, declared, integrity)
     else:
-        config.stash[LEDGER].begin(planned, declared)
+        config.stash[LEDGER].begin(planned, declared, integrity)
 
 
 def _slas_in_play(config: pytest.Config) -> list[Sla]:
@@ -103,6 +109,17 @@ def _slas_in_play(config: pytest.Config) -> list[Sla]:
         except ConfigError as error:
             raise pytest.UsageError(str(error)) from None
     return list(config.stash.get(SLAS, {}).values())
+
+
+def _integrity(config: pytest.Config, slas: Sequence[Sla]) -> tuple[str, ...]:
+    """What was loosened since the base; a base that cannot be found stops the run."""
+    try:
+        return integrity_lines(config, config.stash[SETTINGS].sla_file, slas)
+    except ConfigError as error:
+        if is_worker(config):
+            # No usage error arrives from there, so it is told where the loosened promises would be.
+            return (f"not compared with the base: {error}",)
+        raise pytest.UsageError(str(error)) from None
 
 
 @pytest.hookimpl(wrapper=True)

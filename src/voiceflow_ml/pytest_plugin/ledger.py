@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from voiceflow_ml.errors import ResultError
+from voiceflow_ml.pytest_plugin.ci import publish
 from voiceflow_ml.pytest_plugin.comparing import baseline_problems
 from voiceflow_ml.pytest_plugin.state import PLAN_PROPERTY, RESULT_PROPERTY, SETTINGS
 
 if TYPE_CHECKING:
+    from voiceflow_ml.reporting.publish import Publisher
     from voiceflow_ml.results.record import Planned, Result, Session
 
 REPORT_NAME = "PERFORMANCE_ANALYSIS.md"
@@ -42,9 +44,12 @@ class Ledger:
         self.results: dict[str, Result] = {}
         self._problems: list[str] = []
         self._write_problem = ""
+        self._publisher: Publisher | None = None
         self._reported: set[str] = set()
 
-    def begin(self, planned: tuple[Planned, ...], declared: tuple[Planned, ...]) -> None:
+    def begin(
+        self, planned: tuple[Planned, ...], declared: tuple[Planned, ...], integrity: tuple[str, ...] = ()
+    ) -> None:
         """Take the plan, and write a report in which nothing has run yet."""
         if self.session is not None:
             return
@@ -61,6 +66,7 @@ class Ledger:
             environment={**probe_machine(), **_versions(), "commit": git_commit(root)},
             planned=planned,
             declared=declared,
+            integrity=integrity,
         )
         self._write(None)
 
@@ -117,6 +123,9 @@ class Ledger:
                 self._problems += baseline_problems(self._settings, [])
             if self._settings.required_targets:
                 self._check_coverage(only_hardware=False)
+        failed = publish(self._config, self.session, self.ordered_results(), self.problems, self.report_path.parent)
+        # What keeps the report from being written keeps these: one sentence says it all.
+        self._problems += [] if self._write_problem else failed
         return exitstatus if exitstatus != pytest.ExitCode.OK or not self.problems else pytest.ExitCode.TESTS_FAILED
 
     def _check_coverage(self, *, only_hardware: bool) -> None:
@@ -133,11 +142,13 @@ class Ledger:
 
     def _write(self, result: Result | None) -> None:
         """Write one result, or the session's record when there is none, and the report."""
-        from voiceflow_ml.reporting.render import render_report  # noqa: PLC0415
-        from voiceflow_ml.results.store import ResultStore, write_atomically  # noqa: PLC0415
+        from voiceflow_ml.reporting.publish import Publisher  # noqa: PLC0415
+        from voiceflow_ml.results.store import ResultStore  # noqa: PLC0415
 
         if self.session is None:
             return
+        if self._publisher is None:
+            self._publisher = Publisher(self.report_path, self._config.rootpath / TEMPLATE_FOLDER)
         store = ResultStore(self.results_folder)
         try:
             if result is None:
@@ -145,11 +156,11 @@ class Ledger:
             else:
                 order = [planned.node_id for planned in self.session.planned]
                 store.write_result(result, order.index(result.planned.node_id))
-            text = render_report(self.session, self.ordered_results(), self._config.rootpath / TEMPLATE_FOLDER)
-            write_atomically(self.report_path, text)
+            problem = self._publisher.publish(self.session, self.ordered_results())
         except ResultError as error:
-            # What keeps one file from being written keeps the next: the first sentence says it all.
-            self._write_problem = self._write_problem or str(error)
+            problem = str(error)
+        # What keeps one file from being written keeps the next: the first sentence says it all.
+        self._write_problem = self._write_problem or problem
 
     def ordered_results(self) -> tuple[Result, ...]:
         """The results so far in the order of the plan, however they arrived."""
@@ -168,7 +179,7 @@ class Ledger:
                 reporter.write_line(line, green=good is True, red=good is False, yellow=good is None)
         for problem in self.problems:
             reporter.write_line(f"ERROR: {problem}", red=True)
-        if self.session is not None and not self._write_problem:
+        if self._publisher is not None and self._publisher.report_written:
             reporter.write_line(f"report: {_relative(self.report_path, self._config.invocation_params.dir)}")
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from voiceflow_ml.errors import ConfigError, TargetError, UnitError
 from voiceflow_ml.hardware.targets import CPU, TARGETS, Target, find_gpu, find_target
+from voiceflow_ml.pytest_plugin.integrity import add_base_option
 from voiceflow_ml.units import parse_duration_ns
 
 AUTO = "auto"
@@ -73,6 +74,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     _add_baseline(group)
     _add_how_it_is_measured(group)
     _add_what_follows(group)
+    add_base_option(group)
 
 
 def _add_what_is_measured(group: pytest.OptionGroup) -> None:

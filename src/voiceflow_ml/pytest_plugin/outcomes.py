@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from enum import Enum
 from typing import TYPE_CHECKING
 
 import pytest
 
 from voiceflow_ml.pytest_plugin.options import Policy
-from voiceflow_ml.pytest_plugin.state import ASSIGNMENT, MEASUREMENT, SETTINGS, STARTED_AT
+from voiceflow_ml.pytest_plugin.state import ASSIGNMENT, MEASUREMENT, SETTINGS, STARTED_AT, TODAY
 from voiceflow_ml.units import format_ns
 
 if TYPE_CHECKING:
     from voiceflow_ml.latency.verdict import Verdict
     from voiceflow_ml.results.measurement import Against
     from voiceflow_ml.results.record import Result
+    from voiceflow_ml.sla.objectives import Promise
+
+
+class _Weight(Enum):
+    """What a problem does to its test."""
+
+    WAIVED = "an expected failure, under every policy"
+    OPEN = "as the policy has it"
+    FAILS = "a failure, unless the run only reports"
+
 
 _PROPERTY_PREFIX = "sla."
 
@@ -37,7 +48,8 @@ def enforce(item: pytest.Item) -> None:
     from voiceflow_ml.latency.verdict import Outcome  # noqa: PLC0415
 
     short = [verdict for verdict in measurement.verdicts if verdict.outcome is not Outcome.MET]
-    problems = [(verdict.outcome is Outcome.INCONCLUSIVE, _sentence(verdict)) for verdict in short]
+    today = item.config.stash[TODAY]
+    problems = [_problem(assignment.promise, verdict, today) for verdict in short]
     problems += _problems_against(measurement.against)
     if not problems:
         return
@@ -45,16 +57,30 @@ def enforce(item: pytest.Item) -> None:
     sentences = dict.fromkeys(sentence for _, sentence in problems)
     message = f"{'; '.join(sentences)} [{assignment.promise.label}]"
     policy = item.config.stash[SETTINGS].policy
-    only_open = all(is_open for is_open, _ in problems)
-    expected = policy is Policy.REPORT_ONLY or (policy is Policy.LENIENT and only_open)
-    if expected:
+    excused = {_Weight.WAIVED, *([_Weight.OPEN] if policy is Policy.LENIENT else [])}
+    if policy is Policy.REPORT_ONLY or all(weight in excused for weight, _ in problems):
         # Under --runxfail this returns, and an open verdict fails rather than passes.
         pytest.xfail(message)
     pytest.fail(message, pytrace=False)
 
 
-def _problems_against(against: Against | None) -> list[tuple[bool, str]]:
-    """What a comparison with a baseline has against this test: whether it is merely open, and a sentence."""
+def _problem(promise: Promise, verdict: Verdict, today: date) -> tuple[_Weight, str]:
+    """How much a verdict other than MET weighs, waivers counted, and its sentence."""
+    from voiceflow_ml.latency.verdict import Outcome, statistic_name  # noqa: PLC0415
+    from voiceflow_ml.sla.waivers import is_expired, waiver_words  # noqa: PLC0415
+
+    waiver = promise.waiver_of(statistic_name(verdict.quantile))
+    # INVALID is not about the promise at all, so that nobody can have waived it.
+    if waiver is None or verdict.outcome is Outcome.INVALID:
+        is_open = verdict.outcome is Outcome.INCONCLUSIVE
+        return _Weight.OPEN if is_open else _Weight.FAILS, _sentence(verdict)
+    weight = _Weight.FAILS if is_expired(waiver.expires, today) else _Weight.WAIVED
+    words = waiver_words(waiver.owner, waiver.reason, waiver.expires, today)
+    return weight, f"{_sentence(verdict)}; {words}"
+
+
+def _problems_against(against: Against | None) -> list[tuple[_Weight, str]]:
+    """What a comparison with a baseline has against this test: how much it weighs, and a sentence."""
     if against is None:
         return []
     from voiceflow_ml.hardware.evidence import Severity  # noqa: PLC0415
@@ -62,9 +88,12 @@ def _problems_against(against: Against | None) -> list[tuple[bool, str]]:
 
     invalid = [finding.sentence for finding in against.findings if finding.severity is Severity.INVALID]
     if invalid:
-        return [(False, f"INVALID: the baseline {against.baseline}: {'; '.join(invalid)}")]
+        return [(_Weight.FAILS, f"INVALID: the baseline {against.baseline}: {'; '.join(invalid)}")]
     return [
-        (comparison.outcome is Change.INCONCLUSIVE, f"{comparison.outcome}: {comparison.sentence}")
+        (
+            _Weight.OPEN if comparison.outcome is Change.INCONCLUSIVE else _Weight.FAILS,
+            f"{comparison.outcome}: {comparison.sentence}",
+        )
         for comparison in against.comparisons
         if comparison.outcome is not Change.NOT_SLOWER
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,10 +49,17 @@ def planned_from(promise: Promise, node_id: str = "") -> Planned:
         stage=str(promise.stage),
         target=promise.target,
         limits_ns={objective.statistic: objective.limit_ns for objective in promise.objectives},
+        waivers={
+            statistic: {"owner": waiver.owner, "reason": waiver.reason, "expires": waiver.expires.isoformat()}
+            for waiver in promise.waivers
+            for statistic in waiver.statistics
+        },
     )
 
 
 SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
+# The day that waivers are judged by, read once.
+TODAY: pytest.StashKey[date] = pytest.StashKey()
 LEDGER: pytest.StashKey[Ledger] = pytest.StashKey()
 # sla.toml files read so far in this session, by path.
 SLAS: pytest.StashKey[dict[Path, Sla]] = pytest.StashKey()

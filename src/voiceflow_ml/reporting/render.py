@@ -1,13 +1,14 @@
-"""Views into templates: ``PERFORMANCE_ANALYSIS.md`` by Jinja, strict about every name."""
+"""Views into templates by Jinja, strict about every name; and ``PERFORMANCE_ANALYSIS.md``."""
 
 from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from voiceflow_ml.errors import ResultError
+from voiceflow_ml.reporting.charts import charts_by_detail
 from voiceflow_ml.reporting.view import build_view, one_line
 from voiceflow_ml.results.record import Result, Session
 
@@ -30,37 +31,69 @@ def render_report(session: Session, results: Sequence[Result], override_folder: 
         ResultError: a template is missing, or cannot be rendered: a name that the view does not have, a
             syntax error, or any other.
     """
+    return fill_template(
+        REPORT_TEMPLATE,
+        override_folder,
+        filters={"md": escape_markdown, "code": code_span, "block": code_block, "charts": charts_by_detail(results)},
+        names={"view": build_view(session, results)},
+    )
+
+
+def fill_template(
+    name: str,
+    override_folder: Path,
+    *,
+    filters: Mapping[str, Callable[..., object]],
+    names: Mapping[str, object],
+    html: bool = False,
+) -> str:
+    """Fill one template.
+
+    Args:
+        name: its file name.
+        override_folder: looked in first.
+        filters: what it may apply, by name.
+        names: what it may say, by name.
+        html: escape for HTML all that it prints, made one printable line; Markdown has filters of its own.
+
+    Raises:
+        ResultError: the template is missing, or cannot be rendered.
+    """
     from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, TemplateNotFound  # noqa: PLC0415
 
     folders = (override_folder, _PACKAGED_TEMPLATES, _CHECKOUT_TEMPLATES)
-    environment = Environment(  # noqa: S701 - the output is Markdown; the md filter escapes what needs it
+    environment = Environment(
         loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        autoescape=html,  # noqa: S701 - Markdown is not HTML; the md filter escapes what needs it
+        finalize=_plain_line if html else None,
     )
-    environment.filters["md"] = escape_markdown
-    environment.filters["code"] = code_span
-    environment.filters["block"] = code_block
-    view = build_view(session, results)
+    environment.filters.update(filters)
     try:
-        return environment.get_template(REPORT_TEMPLATE).render(view=view)
+        return environment.get_template(name).render(names)
     except TemplateNotFound as error:
         searched = ", ".join(str(folder) for folder in folders)
         raise ResultError(f"report template {error} is not there; looked in: {searched}") from None
     except Exception as error:
         # A template is a program of the user's: whatever it raises is about the template.
-        reason = f"{_place(error)}: {one_line(str(error)) or type(error).__name__}"
+        reason = f"{_place(error, name)}: {one_line(str(error)) or type(error).__name__}"
         raise ResultError(f"report template {reason} (delete the file to use the packaged one)") from None
 
 
-def _place(error: Exception) -> str:
+def _plain_line(value: object) -> object:
+    """Plain text as one printable line; what is marked as markup stays as it is."""
+    return one_line(value) if type(value) is str else value
+
+
+def _place(error: Exception, name: str) -> str:
     """``folder/name.md.j2:12``, where the error says so itself or the traceback does."""
     file, line = getattr(error, "filename", None), getattr(error, "lineno", None)
     if not (isinstance(file, str) and line):
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".j2")]
-        file, line = (frames[-1].filename, frames[-1].lineno) if frames else (REPORT_TEMPLATE, None)
+        file, line = (frames[-1].filename, frames[-1].lineno) if frames else (name, None)
     return f"{file}:{line}" if line else str(file)
 
 

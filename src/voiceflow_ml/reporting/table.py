@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from voiceflow_ml.latency.verdict import Outcome
-from voiceflow_ml.reporting.view import NOT_RUN, NOT_SLOWER, SLOWER, Row, build_rows, headline
+from voiceflow_ml.reporting.integrity import integrity_lines
+from voiceflow_ml.reporting.view import NOT_RUN, NOT_SLOWER, SLOWER, Row, build_rows, headline, one_line
 from voiceflow_ml.results.record import Result, Session
 
 
 def terminal_lines(session: Session, results: Sequence[Result]) -> list[tuple[str, bool | None]]:
-    """The lines of the table, each with its colour: True good, False bad, None neither.
+    """The lines of the table, what was loosened or waived first, each with its colour: True good, False bad.
 
     Args:
         session: the session's record.
@@ -30,7 +31,8 @@ def terminal_lines(session: Session, results: Sequence[Result]) -> list[tuple[st
         for row in rows
     ]
     note = " (report-only: no verdict fails this run)" if session.policy == "report-only" else ""
-    return [*lines, (f"{headline(rows)}{note}", None)]
+    first = [(one_line(line), None) for line in integrity_lines(session, results)]
+    return [*first, *lines, (f"{headline(rows)}{note}", None)]
 
 
 def _evidence(row: Row, confidence: float) -> str:
@@ -39,7 +41,7 @@ def _evidence(row: Row, confidence: float) -> str:
     if row.verdict in (SLOWER, NOT_SLOWER):
         return f"{row.measured} {row.interval}  {sure}"
     if row.verdict == Outcome.BREACHED:
-        return f"{row.measured} {row.interval}  {sure}, {row.span} span"
+        return f"{row.measured} {row.interval}  {sure}, {row.span} span{', waived' if row.waived else ''}"
     if row.verdict == Outcome.MET:
         return f"{row.measured} {row.interval}  {sure}, {row.span} span, horizon {row.horizon}"
     return row.sentence
@@ -48,4 +50,4 @@ def _evidence(row: Row, confidence: float) -> str:
 def _good(row: Row) -> bool | None:
     if row.verdict in (Outcome.MET, NOT_SLOWER):
         return True
-    return None if row.verdict in (Outcome.INCONCLUSIVE, NOT_RUN) else False
+    return None if row.waived or row.verdict in (Outcome.INCONCLUSIVE, NOT_RUN) else False

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from voiceflow_ml.hardware.evidence import Severity
 from voiceflow_ml.latency import Change, ClockChannel, Comparison, Interval, Outcome, Verdict
 from voiceflow_ml.latency.verdict import statistic_name
 from voiceflow_ml.reporting.detail import Detail, build_detail
+from voiceflow_ml.reporting.integrity import advice_lines, integrity_lines, session_day, waived_words
 from voiceflow_ml.results.measurement import Against, Measurement
 from voiceflow_ml.results.record import Planned, Result, Session, State
 from voiceflow_ml.units import format_count, format_ns
@@ -51,6 +53,7 @@ class Row:
     span: str
     horizon: str
     sentence: str
+    waived: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ class ReportView:
     environment: tuple[tuple[str, str], ...]
     started_at: str
     command: str
+    integrity: tuple[str, ...]
+    advice: tuple[str, ...]
 
 
 def build_view(session: Session, results: Sequence[Result]) -> ReportView:
@@ -88,6 +93,8 @@ def build_view(session: Session, results: Sequence[Result]) -> ReportView:
         environment=tuple(session.environment.items()),
         started_at=session.started_at,
         command=session.command,
+        integrity=tuple(map(one_line, integrity_lines(session, results))),
+        advice=tuple(map(one_line, advice_lines(results))),
     )
 
 
@@ -95,8 +102,9 @@ def build_rows(session: Session, results: Sequence[Result]) -> tuple[Row, ...]:
     """One row for each objective of the plan, then one for each declared objective that no test covers."""
     by_node = {result.planned.node_id: result for result in results}
     rows: list[Row] = []
+    today = session_day(session)
     for planned in session.planned:
-        rows += _planned_rows(planned, by_node.get(planned.node_id), finished=session.finished)
+        rows += _planned_rows(planned, by_node.get(planned.node_id), finished=session.finished, today=today)
     covered = {planned.label for planned in session.planned}
     for declared in session.declared:
         if declared.label not in covered:
@@ -106,8 +114,13 @@ def build_rows(session: Session, results: Sequence[Result]) -> tuple[Row, ...]:
 
 def headline(rows: Sequence[Row]) -> str:
     """``"1 BREACHED, 2 MET"``, worst first; ``"nothing was measured"`` without rows."""
-    counts = [(str(kind), sum(row.verdict == kind for row in rows)) for kind in _WORST_FIRST]
-    return ", ".join(f"{count} {kind}" for kind, count in counts if count) or "nothing was measured"
+    found = [(kind, [row for row in rows if row.verdict == kind]) for kind in _WORST_FIRST]
+    return ", ".join(f"{len(of)} {kind}{_how_many_waived(of)}" for kind, of in found if of) or "nothing was measured"
+
+
+def _how_many_waived(rows: Sequence[Row]) -> str:
+    waived = sum(bool(row.waived) for row in rows)
+    return f" ({waived} waived)" if waived else ""
 
 
 def one_line(text: str) -> str:
@@ -128,14 +141,14 @@ def _coverage(rows: Sequence[Row]) -> str:
     return f"{len(missing)} of {len(measured) + len(missing)} declared promises {have} no measurement: {names}."
 
 
-def _planned_rows(planned: Planned, result: Result | None, *, finished: bool) -> list[Row]:
+def _planned_rows(planned: Planned, result: Result | None, *, finished: bool, today: date) -> list[Row]:
     if result is None:
         reason = "not reached" if finished else "the run has not got to it, or ended before it did"
         return _empty_rows(planned, NOT_RUN, reason)
     if result.measurement is None:
         return _empty_rows(planned, NOT_RUN if result.state is State.SKIPPED else ERROR, result.reason)
     rows = [
-        _measured_row(planned, statistic, verdict, result.measurement)
+        _measured_row(planned, statistic, verdict, result.measurement, today)
         for statistic, verdict in zip(planned.limits_ns, result.measurement.verdicts, strict=True)
     ]
     against = result.measurement.against
@@ -162,7 +175,7 @@ def _empty_rows(planned: Planned, verdict: str, reason: str) -> list[Row]:
     ]
 
 
-def _measured_row(planned: Planned, statistic: str, verdict: Verdict, measurement: Measurement) -> Row:
+def _measured_row(planned: Planned, statistic: str, verdict: Verdict, measurement: Measurement, today: date) -> Row:
     span_ns = measurement.run.span_ns
     return Row(
         verdict=str(verdict.outcome),
@@ -175,6 +188,7 @@ def _measured_row(planned: Planned, statistic: str, verdict: Verdict, measuremen
         span=format_ns(span_ns),
         horizon=format_ns(span_ns / HORIZON_SHARE) if verdict.outcome is Outcome.MET else _NOTHING,
         sentence=one_line(verdict.sentence),
+        waived=one_line(waived_words(planned, statistic, verdict, today)),
     )
 
 

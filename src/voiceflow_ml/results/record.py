@@ -4,14 +4,15 @@ History of the format:
 
 * version 1: first.
 * version 2: the run as a whole, with the scheduler's counts, blocks, cold starts and warm-up; verdicts by e-values,
-  with the adjusted clock beside the wall clock; comparison with a baseline.
+  with the adjusted clock beside the wall clock; comparison with a baseline. Later, and empty when a file of version 2
+  lacks them: ``waivers`` of a planned test, ``integrity`` of a session.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -41,6 +42,7 @@ class Planned:
         stage: what is timed.
         target: where it must run.
         limits_ns: statistic name (``"P99"``) -> limit in nanoseconds.
+        waivers: statistic name -> ``owner``, ``reason`` and ``expires`` (ISO 8601) of its waiver, expired or not.
     """
 
     node_id: str
@@ -48,6 +50,7 @@ class Planned:
     stage: str
     target: str
     limits_ns: Mapping[str, int]
+    waivers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -55,16 +58,17 @@ class Planned:
         return f"{self.model} · {self.stage} · {self.target}"
 
 
-def plan_to_json(planned: Sequence[Planned], declared: Sequence[Planned]) -> str:
-    """A session's plan as one line of JSON: the tests it will run, and all declared promises."""
-    return json.dumps({"planned": [asdict(entry) for entry in planned], "declared": [asdict(e) for e in declared]})
+def plan_to_json(planned: Sequence[Planned], declared: Sequence[Planned], integrity: Sequence[str] = ()) -> str:
+    """A session's plan as one line of JSON: the tests it will run, all declared promises, and what was loosened."""
+    entries = {"planned": [asdict(entry) for entry in planned], "declared": [asdict(entry) for entry in declared]}
+    return json.dumps({**entries, "integrity": list(integrity)})
 
 
-def plan_from_json(text: str) -> tuple[tuple[Planned, ...], tuple[Planned, ...]]:
-    """What :func:`plan_to_json` wrote: planned, declared."""
+def plan_from_json(text: str) -> tuple[tuple[Planned, ...], tuple[Planned, ...], tuple[str, ...]]:
+    """What :func:`plan_to_json` wrote: planned, declared, integrity."""
     content = json.loads(text)
     planned, declared = (tuple(Planned(**entry) for entry in content[key]) for key in ("planned", "declared"))
-    return planned, declared
+    return planned, declared, tuple(content["integrity"])
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,7 @@ class Session:
         planned: the tests of this run, in order.
         declared: promises of the sla.toml files in play, whether or not a test covers them.
         finished: false until the run ended by itself; a killed run leaves it so.
+        integrity: how the promises were loosened since the base, one line each.
     """
 
     started_at: str
@@ -144,6 +149,7 @@ class Session:
     planned: tuple[Planned, ...] = ()
     declared: tuple[Planned, ...] = ()
     finished: bool = False
+    integrity: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """This session as JSON."""
@@ -157,7 +163,8 @@ class Session:
             planned, declared = (
                 tuple(Planned(**entry) for entry in content.pop(field)) for field in ("planned", "declared")
             )
-            return cls(**content, planned=planned, declared=declared)
+            integrity = tuple(content.pop("integrity", ()))
+            return cls(**content, planned=planned, declared=declared, integrity=integrity)
         except (KeyError, TypeError, AttributeError) as error:
             raise ResultError(f"{source} is not a session of version {SCHEMA_VERSION}: {error!r}") from None
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from voiceflow_ml.errors import ConfigError
 from voiceflow_ml.sla.objectives import ModelSpec, Objective, Promise, Sla, Stage
 from voiceflow_ml.sla.places import Key, Places
+from voiceflow_ml.sla.waivers import attach_waivers
 
 if TYPE_CHECKING:
     from voiceflow_ml.sla.schema import ObjectiveTable, SlaTable
@@ -39,20 +40,25 @@ _EXAMPLES = {
     "clock": 'clock = "adjusted"',
     "cold_seconds": "cold_seconds = [1.0, 0.5]",
     "cold_shapes": "cold_shapes = [[1, 16000], [1, 8000]]",
+    "expires": "expires = 2026-12-31",
     "file": 'file = "model.onnx"',
     "inputs": '[models.NAME.inputs] with audio = "builtin:speech"',
     "mode": 'mode = "back-to-back"',
     "model": 'model = "fast-cnn"',
     "models": "[models.NAME]",
     "objective": "[[objective]]",
+    "owner": 'owner = "ann@example.org"',
+    "reason": 'reason = "waits for the new kernel"',
     "seconds": "seconds = 3.0",
     "sha256": "the output of sha256sum",
     "shape": "shape = [1, 48000]",
     "source": 'source = "speech.wav"',
     "stage": 'stage = "model-inference"',
+    "statistic": 'statistic = "p99"',
     "target": 'target = "cpu"',
     "threads": "threads = 1",
     "version": "version = 1",
+    "waiver": "[[waiver]]",
 }
 _SAME_WAY = "put all limits of one model, stage and target into one [[objective]]"
 _OTHER_WAY = "to measure it in two ways, declare the same file as a second model, under a name of its own"
@@ -67,7 +73,19 @@ def load_sla(path: Path) -> Sla:
     Raises:
         ConfigError: the file is missing, not TOML, or declares something that makes no sense.
     """
-    text = _read(path)
+    return parse_sla(_read(path), path)
+
+
+def parse_sla(text: str, path: Path) -> Sla:
+    """Read and check the text of an sla.toml, of now or of some time ago.
+
+    Args:
+        text: the file's content.
+        path: the file, as messages should call it; relative paths begin in its folder.
+
+    Raises:
+        ConfigError: the text is not TOML, or declares something that makes no sense.
+    """
     try:
         content = tomllib.loads(text)
     except RecursionError:
@@ -90,7 +108,7 @@ def load_sla(path: Path) -> Sla:
     }
     promises = [_promise(entry, index, models, places) for index, entry in enumerate(table.objective)]
     _refuse_overlaps(promises)
-    return Sla(path=path, models=models, promises=tuple(promises))
+    return Sla(path=path, models=models, promises=attach_waivers(table.waiver, promises, places))
 
 
 def _read(path: Path) -> str:
@@ -157,8 +175,8 @@ def _valid_keys(table: Key) -> list[str]:
 
     if not table:
         return list(schema.SlaTable.model_fields)
-    if table[0] == "objective":
-        return list(schema.ObjectiveTable.model_fields)
+    if table[0] in ("objective", "waiver"):
+        return list((schema.ObjectiveTable if table[0] == "objective" else schema.WaiverTable).model_fields)
     if len(table) > 2:
         return list(schema.InputTable.model_fields)
     return list(schema.ModelTable.model_fields)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 
@@ -141,6 +142,25 @@ class ModelSpec:
 
 
 @dataclass(frozen=True)
+class Waiver:
+    """One ``[[waiver]]`` table: who lets a promise go unkept, why, and until when.
+
+    Attributes:
+        statistics: names of what it is about, such as ``"P99"``.
+        owner: who answers for it.
+        reason: why.
+        expires: the last day on which it counts.
+        where: ``"sla.toml:20"``, for messages.
+    """
+
+    statistics: tuple[str, ...]
+    owner: str
+    reason: str
+    expires: date
+    where: str
+
+
+@dataclass(frozen=True)
 class Promise:
     """One ``[[objective]]`` table: the limits of one model, stage and target, measured together."""
 
@@ -150,11 +170,16 @@ class Promise:
     objectives: tuple[Objective, ...]
     where: str
     measuring: Measuring = Measuring()
+    waivers: tuple[Waiver, ...] = ()
 
     @property
     def label(self) -> str:
         """``"fast-cnn · model-inference · cpu"``."""
         return f"{self.model} · {self.stage} · {self.target}"
+
+    def waiver_of(self, statistic: str) -> Waiver | None:
+        """The waiver of ``"P99"`` and the like, expired or not; None without one."""
+        return next((waiver for waiver in self.waivers if statistic in waiver.statistics), None)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated
 
 from pydantic import (
@@ -157,9 +158,44 @@ class ObjectiveTable(_Table):
         return Measuring(ClockChannel(self.clock), Mode(self.mode), self.interval or 0)
 
 
+def _plain_date(value: object) -> object:
+    # A date and time is a date too, to Python.
+    if type(value) is not date:
+        raise ConfigError(f"must be a date without quotes, got {value!r}; write, for example, expires = 2026-12-31")
+    return value
+
+
+def _known_statistic(name: str) -> str:
+    if name.lower() not in STATISTICS:
+        raise ConfigError(f"unknown statistic {name!r}; valid: {', '.join(STATISTICS)}; leave it out for all of them")
+    return name.lower()
+
+
+def _some_words(text: str) -> str:
+    if not text.strip():
+        raise ConfigError("must not be empty: a waiver that nobody answers for waives nothing")
+    return text.strip()
+
+
+Words = Annotated[str, AfterValidator(_some_words)]
+
+
+class WaiverTable(_Table):
+    """One ``[[waiver]]`` table: a promise that may go unkept until a day."""
+
+    model: str
+    stage: StageName = "model-inference"
+    target: TargetName
+    statistic: Annotated[str, AfterValidator(_known_statistic)] | None = None
+    owner: Words
+    reason: Words
+    expires: Annotated[date, BeforeValidator(_plain_date)]
+
+
 class SlaTable(_Table):
     """A whole sla.toml."""
 
     version: Annotated[int, Field(strict=True), AfterValidator(_only_version)]
     models: dict[str, ModelTable] = {}
     objective: list[ObjectiveTable] = []
+    waiver: list[WaiverTable] = []

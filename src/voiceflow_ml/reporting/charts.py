@@ -1,0 +1,78 @@
+"""The charts of a report: which there are, under which names; drawn only when asked for, and once."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from voiceflow_ml.reporting import chart_shift, chart_tail, chart_time
+from voiceflow_ml.reporting.detail import Detail
+from voiceflow_ml.reporting.svg import Drawing
+from voiceflow_ml.results.record import Result
+
+CHARTS_FOLDER = "charts"
+"""Beside the report, which links to it relatively."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One chart of one test.
+
+    Attributes:
+        title: what it shows.
+        link: its path from the report: letters, digits, hyphens, a slash and a dot, whatever the test is called.
+        draw: makes the picture.
+    """
+
+    title: str
+    link: str
+    draw: Callable[[], Drawing]
+
+
+def charts_of(result: Result) -> tuple[Chart, ...]:
+    """What was measured: the tail, the samples over time, and the shift where there is a baseline."""
+    measurement = result.measurement
+    if measurement is None:
+        return ()
+    label = result.planned.label
+    stem = f"{CHARTS_FOLDER}/{_stem(result.planned.node_id)}"
+    charts = (
+        Chart(chart_tail.TITLE, f"{stem}-tail.svg", partial(chart_tail.tail_chart, label, measurement)),
+        Chart(chart_time.TITLE, f"{stem}-time.svg", partial(chart_time.time_chart, label, measurement)),
+    )
+    against = measurement.against
+    if against is None or not against.comparisons:
+        return charts
+    return (*charts, Chart(chart_shift.TITLE, f"{stem}-shift.svg", partial(chart_shift.shift_chart, label, against)))
+
+
+def charts_by_detail(results: Sequence[Result]) -> Callable[[Detail], tuple[Chart, ...]]:
+    """The Markdown template's filter: the charts of one test of the report."""
+    by_node = {result.planned.node_id: charts_of(result) for result in results}
+    return lambda detail: by_node[detail.node_id]
+
+
+class ChartCache:
+    """Draws the charts of each test once, however often the report around them is written."""
+
+    def __init__(self) -> None:
+        self._drawn: dict[str, tuple[Result, dict[str, Drawing]]] = {}
+
+    def drawings(self, result: Result) -> dict[str, Drawing]:
+        """The charts of a result by their links; the same objects as long as it is the same result."""
+        node_id = result.planned.node_id
+        known, drawn = self._drawn.get(node_id, (None, {}))
+        if known is not result:
+            drawn = {chart.link: chart.draw() for chart in charts_of(result)}
+            self._drawn[node_id] = (result, drawn)
+        return drawn
+
+
+def _stem(node_id: str) -> str:
+    """A file name that says which test it is of and is no other test's: the next run replaces its charts."""
+    slug = re.sub(r"[^A-Za-z0-9]+", "-", node_id).strip("-")[-60:].lstrip("-")
+    digest = hashlib.sha256(node_id.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{slug}-{digest}" if slug else digest
