@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from voiceflow_ml.commands import compare, data, model, report
+from voiceflow_ml.commands import calibrate, compare, data, init, model, report
 from voiceflow_ml.errors import VoiceflowError
 
 USAGE_EXIT_CODE = 2
@@ -25,6 +25,8 @@ app.add_typer(data.app, name="data")
 app.add_typer(model.train_app, name="train")
 app.add_typer(report.app, name="report")
 compare.register(app)
+app.command("init")(init.init_command)
+app.command("calibrate")(calibrate.calibrate_command)
 app.command("export")(model.export_command)
 app.command("evaluate-segmentation")(model.evaluate_command)
 
