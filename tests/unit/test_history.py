@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.result_set import MET, NASTY, RESULTS, SESSION
-from tests.unit.test_merge import EARLY, LATE, OF_T4, merged, skipped, source, took, two
+from tests.unit.test_merge import EARLY, OF_T4, merged, skipped, source, took, two
 from voiceflow_ml.latency import ClockChannel
 from voiceflow_ml.reporting.history import HistoryView, build_history, history_lines, history_markdown, sparkline
 from voiceflow_ml.results.record import Result, State
@@ -137,4 +137,3 @@ def test_no_name_breaks_a_table() -> None:
 def test_the_same_sessions_give_the_same_text() -> None:
     sources = days(took(ONE), took(ONE, 20_000_000))
     assert history_markdown(history(*sources)) == history_markdown(history(*reversed(sources)))
-    assert LATE not in history_markdown(history(*sources))

@@ -54,16 +54,18 @@ class Ledger:
         if self.session is not None:
             return
         from voiceflow_ml.hardware.git import git_commit  # noqa: PLC0415
-        from voiceflow_ml.hardware.probe import probe_machine  # noqa: PLC0415
+        from voiceflow_ml.hardware.probe import probe_gpus, probe_machine  # noqa: PLC0415
         from voiceflow_ml.results.record import Session  # noqa: PLC0415
 
         root = self._config.rootpath
+        # Asked of the driver only where a GPU is part of the run: two runs on different boards are told apart by it.
+        gpus = {"GPU": probe_gpus().describe()} if self._settings.gpus else {}
         self.session = Session(
             started_at=self._started_at,
             command=shlex.join(["pytest", *self._config.invocation_params.args]),
             policy=str(self._settings.policy),
             confidence=self._settings.confidence,
-            environment={**probe_machine(), **_versions(), "commit": git_commit(root)},
+            environment={**probe_machine(), **gpus, **_versions(), "commit": git_commit(root)},
             planned=planned,
             declared=declared,
             integrity=integrity,
