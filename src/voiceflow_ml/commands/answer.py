@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from voiceflow_ml.hardware.evidence import Finding, Severity
+from voiceflow_ml.hardware.evidence import Severity
 from voiceflow_ml.latency.compare import Change, Comparison
 from voiceflow_ml.latency.verdict import Outcome, statistic_name
 from voiceflow_ml.reporting.view import CHANGE_WORDS, ratio_interval_text, ratio_text
@@ -45,7 +45,7 @@ class Answer:
     @property
     def problems(self) -> tuple[str, ...]:
         """Why the answer does not count; empty when it does."""
-        return _sentences(self.against.findings, Severity.INVALID)
+        return self.against.invalid_reasons
 
     @property
     def outcome(self) -> str:
@@ -67,7 +67,8 @@ def answer_lines(answer: Answer) -> list[str]:
         lines.append(f"{word:<{word_width}}   {name:<{name_width}}  {_numbers(one)}")
         if word == CHANGE_WORDS[Change.INCONCLUSIVE]:
             lines.append(f"  {one.sentence}")
-    lines += [f"caution: {sentence}" for sentence in _sentences(answer.against.findings, Severity.CAUTION)]
+    findings = answer.against.findings
+    lines += [f"caution: {finding.sentence}" for finding in findings if finding.severity is Severity.CAUTION]
     return [*lines, f"{_conclusion(answer)}."]
 
 
@@ -119,10 +120,6 @@ def answer_to_dict(answer: Answer, **facts: Any) -> dict[str, Any]:
         **facts,
         "against": asdict(answer.against),
     }
-
-
-def _sentences(findings: Iterable[Finding], severity: Severity) -> tuple[str, ...]:
-    return tuple(finding.sentence for finding in findings if finding.severity is severity)
 
 
 def _joined(names: Iterable[str]) -> str:

@@ -110,7 +110,7 @@ def _open_both(asked: Question, threads: int) -> tuple[OnnxModel, OnnxModel]:
 
     if asked.target.is_cuda:
         found = probe_gpus()
-        if not any(gpu.is_a(asked.target) for gpu in found.gpus):
+        if not found.has(asked.target):
             raise TargetError(
                 f"--target {asked.target.name} asks for {asked.target.device_name!r}, found: {found.describe()}; "
                 "run on a machine that has one"

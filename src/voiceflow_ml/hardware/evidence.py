@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voiceflow_ml.errors import SampleError
-from voiceflow_ml.latency.counters import PROCESS_SHARE
+from voiceflow_ml.latency.channels import own_threads_problem
 from voiceflow_ml.latency.quantiles import Samples, percentile
 from voiceflow_ml.units import NS_PER_S, format_count, format_ns
 
@@ -54,6 +55,11 @@ SHORT_SPAN_NS = 9 * NS_PER_S
 """A little under the default span of 10 s, whose random gaps may add up to somewhat less."""
 FEWEST_CLOCK_STEPS = 20
 """A latency of fewer clock steps than this is quantised too coarsely to compare with a limit."""
+
+
+def invalid_reasons(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """Why the samples are not about what was declared, one sentence each; nothing when they are."""
+    return tuple(finding.sentence for finding in findings if finding.severity is Severity.INVALID)
 
 
 def timer_finding(step_ns: int, median_ns: int) -> Finding | None:
@@ -178,7 +184,7 @@ def threads_finding(process_time_ns: int, thread_time_ns: int) -> Finding | None
         process_time_ns: CPU time of the process over the run.
         thread_time_ns: CPU time of the measuring thread over the run.
     """
-    if process_time_ns <= PROCESS_SHARE * thread_time_ns:
+    if not own_threads_problem(process_time_ns, thread_time_ns):
         return None
     fact = (
         f"worker threads of the process itself used the CPU ({format_ns(process_time_ns)} in all, "

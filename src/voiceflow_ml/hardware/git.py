@@ -7,6 +7,8 @@ from pathlib import Path
 
 from voiceflow_ml.errors import ConfigError
 
+GIT = "git:"
+"""Begins a reference to a file at a git ref, such as ``git:main``, where a path could stand too."""
 UNKNOWN = "unknown"
 _LARGE_FILE_POINTER = b"version https://git-lfs.github.com/spec/"
 _TIMEOUT_S = 60

@@ -55,6 +55,10 @@ class GpuProbe:
     gpus: tuple[Gpu, ...]
     problem: str = ""
 
+    def has(self, target: Target) -> bool:
+        """Whether one of the GPUs is what the target names."""
+        return any(gpu.is_a(target) for gpu in self.gpus)
+
     def describe(self) -> str:
         """One phrase for a message: the GPUs by name, or the problem."""
         if self.gpus:

@@ -6,10 +6,8 @@ import tempfile
 from pathlib import Path
 
 from voiceflow_ml.errors import ModelFileError
-from voiceflow_ml.hardware.git import file_at
+from voiceflow_ml.hardware.git import GIT, file_at
 from voiceflow_ml.inference.ort import OnnxModel, open_onnx
-
-GIT = "git:"
 
 
 def open_baseline(reference: str, model: OnnxModel, folder: Path) -> OnnxModel:

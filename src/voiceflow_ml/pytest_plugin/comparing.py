@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from voiceflow_ml.errors import ConfigError, VoiceflowError
-from voiceflow_ml.pytest_plugin.options import GIT
+from voiceflow_ml.hardware.git import GIT
 
 if TYPE_CHECKING:
     from voiceflow_ml.inference.ort import OnnxModel

@@ -54,8 +54,8 @@ def _present_gpus() -> tuple[Target, ...]:
     from voiceflow_ml.hardware.probe import probe_gpus  # noqa: PLC0415
     from voiceflow_ml.hardware.targets import TARGETS  # noqa: PLC0415
 
-    gpus = probe_gpus().gpus
-    return tuple(target for target in TARGETS.values() if target.is_cuda and any(gpu.is_a(target) for gpu in gpus))
+    found = probe_gpus()
+    return tuple(target for target in TARGETS.values() if target.is_cuda and found.has(target))
 
 
 def _refuse_absent_gpus(wanted: tuple[Target, ...]) -> None:
@@ -65,7 +65,7 @@ def _refuse_absent_gpus(wanted: tuple[Target, ...]) -> None:
 
     found = probe_gpus()
     for target in wanted:
-        if not any(gpu.is_a(target) for gpu in found.gpus):
+        if not found.has(target):
             raise pytest.UsageError(
                 f"--gpu={target.gpu_name} asks for {target.device_name!r}, found: {found.describe()}; "
                 f"run on a machine that has one, or drop --gpu={target.gpu_name}"

@@ -13,12 +13,12 @@ from typing import TypeVar
 import pytest
 
 from voiceflow_ml.errors import ConfigError, TargetError, UnitError
+from voiceflow_ml.hardware.git import GIT
 from voiceflow_ml.hardware.targets import CPU, TARGETS, Target, find_gpu, find_target
 from voiceflow_ml.pytest_plugin.integrity import add_base_option
 from voiceflow_ml.units import parse_duration_ns
 
 AUTO = "auto"
-GIT = "git:"
 T = TypeVar("T")
 
 

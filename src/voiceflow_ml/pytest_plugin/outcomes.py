@@ -83,10 +83,9 @@ def _problems_against(against: Against | None) -> list[tuple[_Weight, str]]:
     """What a comparison with a baseline has against this test: how much it weighs, and a sentence."""
     if against is None:
         return []
-    from voiceflow_ml.hardware.evidence import Severity  # noqa: PLC0415
     from voiceflow_ml.latency import Change  # noqa: PLC0415
 
-    invalid = [finding.sentence for finding in against.findings if finding.severity is Severity.INVALID]
+    invalid = against.invalid_reasons
     if invalid:
         return [(_Weight.FAILS, f"INVALID: the baseline {against.baseline}: {'; '.join(invalid)}")]
     return [

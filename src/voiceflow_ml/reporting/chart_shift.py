@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from voiceflow_ml.hardware.evidence import Severity
 from voiceflow_ml.latency import Comparison, Outcome
 from voiceflow_ml.latency.verdict import statistic_name
 from voiceflow_ml.reporting.axes import Scale
@@ -31,7 +30,7 @@ def shift_chart(label: str, against: Against) -> Drawing:
     ]
     reach = max(_LEAST_REACH, *(max(value, 1 / value) for value in known)) * 1.05
     across = Scale(1 / reach, reach, _LEFT, _RIGHT, logarithmic=True)
-    invalid = any(finding.severity is Severity.INVALID for finding in against.findings)
+    invalid = bool(against.invalid_reasons)
     bottom = _TOP + _ROW * len(against.comparisons)
     parts = _frame(across, bottom)
     for index, entry in enumerate(against.comparisons):

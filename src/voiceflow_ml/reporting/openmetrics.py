@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from voiceflow_ml.hardware.evidence import Severity
 from voiceflow_ml.latency import Comparison, Outcome
 from voiceflow_ml.latency.verdict import statistic_name
 from voiceflow_ml.reporting.exchange import Point, build_points, unique_names
@@ -93,7 +92,7 @@ def _ratios(results: Sequence[Result]) -> list[str]:
         (result.planned, statistic_name(comparison.quantile), against.baseline, comparison)
         for result in results
         if result.measurement is not None and (against := result.measurement.against) is not None
-        if all(finding.severity is not Severity.INVALID for finding in against.findings)
+        if not against.invalid_reasons
         for comparison in against.comparisons
     ]
     names = unique_names([(planned, statistic) for planned, statistic, _, _ in found])

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from voiceflow_ml.hardware.evidence import Severity
 from voiceflow_ml.latency import Change, ClockChannel, Comparison, Interval, Outcome, Verdict
 from voiceflow_ml.latency.verdict import statistic_name
 from voiceflow_ml.reporting.detail import Detail, build_detail
@@ -203,7 +202,7 @@ def _measured_text(statistic: str, verdict: Verdict, measurement: Measurement) -
 def _compared_row(planned: Planned, comparison: Comparison, against: Against) -> Row:
     """A comparison as a row beside the objectives: its objective is the tolerance."""
     name = statistic_name(comparison.quantile)
-    invalid = [finding.sentence for finding in against.findings if finding.severity is Severity.INVALID]
+    invalid = against.invalid_reasons
     return Row(
         verdict=str(Outcome.INVALID) if invalid else CHANGE_WORDS[comparison.outcome],
         label=one_line(planned.label),

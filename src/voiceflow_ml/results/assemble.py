@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from voiceflow_ml.hardware.evidence import Finding, Severity
+from voiceflow_ml.hardware.evidence import Finding, invalid_reasons
 from voiceflow_ml.latency import Channels, ClockChannel, Outcome, Run, Verdict, judge, percentile
 from voiceflow_ml.latency.verdict import statistic_name
 from voiceflow_ml.results.measurement import Against, Measurement
@@ -56,7 +56,7 @@ def decision(promise: Promise, confidence: float) -> Callable[[Channels], bool]:
 
 def overrule(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
     """Turn a verdict INVALID when a finding says that the samples are not about what was declared."""
-    reasons = [finding.sentence for finding in findings if finding.severity is Severity.INVALID]
+    reasons = invalid_reasons(findings)
     if not reasons:
         return verdict
     return replace(verdict, outcome=Outcome.INVALID, samples_needed=None, sentence="; ".join(reasons))

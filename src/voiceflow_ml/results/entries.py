@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from voiceflow_ml.hardware.evidence import Severity
 from voiceflow_ml.latency import Change, ClockChannel, Comparison, Interval, Outcome
 from voiceflow_ml.latency.verdict import statistic_name
 from voiceflow_ml.results.measurement import Against
@@ -124,7 +123,7 @@ def _of_test(session: Session, planned: Planned, result: Result | None) -> list[
 
 
 def _compared(planned: Planned, comparison: Comparison, against: Against, started_at: str, machine: str) -> Entry:
-    invalid = [finding.sentence for finding in against.findings if finding.severity is Severity.INVALID]
+    invalid = against.invalid_reasons
     return Entry(
         planned=planned,
         statistic=f"{statistic_name(comparison.quantile)} against the baseline",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from voiceflow_ml.hardware.evidence import Finding, Severity
+from voiceflow_ml.hardware.evidence import Finding, Severity, invalid_reasons
 from voiceflow_ml.latency import Change, ClockChannel, Comparison, Interval, Outcome, Run, Verdict
 from voiceflow_ml.results.runs import run_from_dict, run_to_dict
 
@@ -30,6 +30,11 @@ class Against:
     findings: tuple[Finding, ...]
     baseline_ns: tuple[int, ...]
     candidate_ns: tuple[int, ...]
+
+    @property
+    def invalid_reasons(self) -> tuple[str, ...]:
+        """Why the comparison is not about what was declared; nothing when it is."""
+        return invalid_reasons(self.findings)
 
 
 @dataclass(frozen=True)
