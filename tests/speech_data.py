@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from voiceflow_ml.audio import read_wav
 from voiceflow_ml.models.fast_cnn import FastCnnConfig
 from voiceflow_ml.models.shipped import shipped_speech_path, shipped_speech_rttm_path
+from voiceflow_ml.rttm import read_rttm
 from voiceflow_ml.training.config import TrainConfig
 from voiceflow_ml.training.data.labels import Split
 from voiceflow_ml.training.data.manifest import Clip, PackageRecord, shard_path, write_manifest, write_record
@@ -31,8 +32,8 @@ TINY_RUN = TrainConfig(
 
 def rttm_turns() -> list[tuple[str, float, float]]:
     """(speaker, start in s, end in s) of the shipped speech."""
-    rows = [line.split() for line in shipped_speech_rttm_path().read_text(encoding="utf-8").splitlines()]
-    return [(row[7], float(row[3]), float(row[3]) + float(row[4])) for row in rows]
+    ((_, turns),) = read_rttm(shipped_speech_rttm_path()).items()
+    return [(turn.speaker, turn.start_s, turn.end_s) for turn in turns]
 
 
 def speaker_clips() -> dict[str, list[NDArray[np.int16]]]:

@@ -45,6 +45,7 @@ def test_help_names_the_commands_and_imports_nothing_heavy() -> None:
     ("arguments", "module", "extra"),
     [
         (("data", "prepare"), "soundfile", "train"),
+        (("data", "simulate", "--out", "out"), "scipy", "train"),
         (("train", "fast-cnn"), "torch", "train"),
         (("export", "checkpoint.pt", "--out", "out"), "torch", "export"),
         (("evaluate-segmentation", str(shipped_model_path())), "onnxruntime", "export"),
@@ -76,6 +77,19 @@ def test_evaluating_a_model_writes_the_scores_into_its_card(tmp_path: Path) -> N
     assert scores["dev"]["windows"] == 10
 
 
+def test_simulated_conversations_are_files_that_a_second_run_keeps(tmp_path: Path) -> None:
+    data_dir = write_data_dir(tmp_path / "data", split="dev")
+    out = tmp_path / "out"
+    command = ("data", "simulate", "--data", str(data_dir), "--out", str(out))
+    options = ("--split", "dev", "--count", "3", "--seconds", "2", "--seed", "4", "--speakers", "2")
+    assert str(out / "manifest.json") in run(*command, *options)
+    names = [f"dev-{number:04d}.{kind}" for number in range(3) for kind in ("rttm", "wav")]
+    assert sorted(path.name for path in out.iterdir()) == [*names, "manifest.json"]
+    before = {path.name: path.stat().st_mtime_ns for path in out.glob("dev-*")}
+    run(*command, *options)
+    assert {path.name: path.stat().st_mtime_ns for path in out.glob("dev-*")} == before
+
+
 def test_user_errors_are_one_line_and_exit_code_2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -88,6 +102,10 @@ def test_user_errors_are_one_line_and_exit_code_2(
         monkeypatch, capsys, "evaluate-segmentation", model, "--split", "train"
     )
     assert "unknown speech package" in refused(monkeypatch, capsys, "data", "prepare", "--package", "x")
+    simulate = ("data", "simulate", "--out", str(tmp_path / "out"))
+    assert "voiceflow data prepare" in refused(monkeypatch, capsys, *simulate, "--data", missing)
+    assert "a number such as 3, or a range such as 2..4" in refused(monkeypatch, capsys, *simulate, "--speakers", "2-4")
+    assert "must be a range such as 2..4, got 4..2" in refused(monkeypatch, capsys, *simulate, "--speakers", "4..2")
     assert "is not prepared" in refused(
         monkeypatch, capsys, "data", "sample", "--data", missing, "--out", str(tmp_path)
     )

@@ -15,11 +15,11 @@ from tests.speech_data import speaker_clips, write_data_dir
 from voiceflow_ml.errors import DataError
 from voiceflow_ml.models.signal import FRAME_SAMPLES
 from voiceflow_ml.training.data import prepare as prepare_module
-from voiceflow_ml.training.data.activity import close_gaps, speech_frames, trim_to_speech
+from voiceflow_ml.training.data.activity import active_turns, close_gaps, speech_frames, trim_to_speech
 from voiceflow_ml.training.data.decode import decode, recordings, to_16_khz
 from voiceflow_ml.training.data.manifest import Clip, PackageRecord, check_disjoint, read_manifest, read_record
 from voiceflow_ml.training.data.prepare import prepare
-from voiceflow_ml.training.data.sample import SCRIPT, Turn, to_rttm
+from voiceflow_ml.training.data.sample import SCRIPT
 from voiceflow_ml.training.data.sources import SOURCES, Source, select_sources
 
 
@@ -211,6 +211,13 @@ def test_every_shipped_clip_is_of_a_licence_that_allows_it() -> None:
     assert {licences[line.package].licence for line in SCRIPT} == {"CC-BY-3.0"}
 
 
-def test_rttm_lines() -> None:
-    text = to_rttm((Turn("ann", 10, 50),), "talk")
-    assert text == "SPEAKER talk 1 0.200 1.000 <NA> <NA> ann <NA> <NA>\n"
+def test_active_frames_become_turns() -> None:
+    active = np.zeros(100, dtype=bool)
+    active[:10] = active[40:90] = active[99:] = True
+    turns = active_turns(active, "ann", first_frame=50)
+    assert [(turn.speaker, round(turn.start_s, 6), round(turn.duration_s, 6)) for turn in turns] == [
+        ("ann", 1.0, 0.2),
+        ("ann", 1.8, 1.0),
+        ("ann", 2.98, 0.02),
+    ]
+    assert active_turns(np.zeros(5, dtype=bool), "ann") == []

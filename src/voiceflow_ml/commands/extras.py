@@ -21,8 +21,9 @@ def needs_extra(extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if (error.name or "").startswith("voiceflow_ml"):
+        missing = (error.name or "").partition(".")[0]
+        if missing == "voiceflow_ml":
             raise
         raise ConfigError(
-            f'this command needs {error.name}, which is not installed; run: pip install "voiceflow-ml[{extra}]"'
+            f'this command needs {missing}, which is not installed; run: pip install "voiceflow-ml[{extra}]"'
         ) from error

@@ -11,7 +11,8 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from voiceflow_ml.models.signal import FRAME_SAMPLES
+from voiceflow_ml.models.signal import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from voiceflow_ml.rttm import Turn
 
 _BELOW_LOUD_DB = 32.0
 _ABOVE_FLOOR_DB = 10.0
@@ -61,6 +62,22 @@ def close_gaps(active: NDArray[np.bool_], longest_frames: int) -> NDArray[np.boo
         if 1 < after - before <= longest_frames + 1:
             closed[before:after] = True
     return closed
+
+
+def active_turns(active: NDArray[np.bool_], speaker: str, *, first_frame: int = 0) -> list[Turn]:
+    """The stretches of active frames as turns.
+
+    Args:
+        active: bool ``[frames]`` at 20 ms.
+        speaker: Whose speech it is.
+        first_frame: Where frame 0 lies in the recording.
+
+    Returns:
+        The turns, in order; their edges are whole frames.
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], active, [False]]).astype(np.int8))).reshape(-1, 2)
+    frame_s = FRAME_SAMPLES / SAMPLE_RATE_HZ
+    return [Turn(speaker, (first_frame + int(first)) * frame_s, int(last - first) * frame_s) for first, last in edges]
 
 
 def trim_to_speech(audio: NDArray[np.float32], *, margin_frames: int = 3) -> NDArray[np.float32]:

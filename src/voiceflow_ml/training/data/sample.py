@@ -16,7 +16,8 @@ from voiceflow_ml.audio import write_wav
 from voiceflow_ml.errors import DataError
 from voiceflow_ml.files import write_text_atomic
 from voiceflow_ml.models.signal import FRAME_SAMPLES, SAMPLE_RATE_HZ
-from voiceflow_ml.training.data.activity import close_gaps, speech_frames
+from voiceflow_ml.rttm import Turn, format_rttm
+from voiceflow_ml.training.data.activity import active_turns, close_gaps, speech_frames
 from voiceflow_ml.training.data.manifest import read_record, shard_path
 
 SAMPLE_NAME = "speech"
@@ -49,15 +50,6 @@ SCRIPT: tuple[Line, ...] = (
 )
 
 
-@dataclass(frozen=True)
-class Turn:
-    """A stretch of one speaker's speech, in whole 20 ms frames."""
-
-    speaker: str
-    first_frame: int
-    frames: int
-
-
 def build_sample(data_dir: Path) -> tuple[NDArray[np.float32], tuple[Turn, ...]]:
     """Put the exchange together.
 
@@ -80,12 +72,12 @@ def build_sample(data_dir: Path) -> tuple[NDArray[np.float32], tuple[Turn, ...]]
         loud = np.repeat(active, FRAME_SAMPLES)
         level = float(np.sqrt(np.square(clip[: loud.size][loud]).mean()))
         placed.append((start * FRAME_SAMPLES, clip * np.float32(_LEVEL / level)))
-        turns += _turns(speaker, start, close_gaps(active, _BRIDGED_FRAMES))
+        turns += active_turns(close_gaps(active, _BRIDGED_FRAMES), speaker, first_frame=start)
         cursor_s = (start + active.size) * FRAME_SAMPLES / SAMPLE_RATE_HZ
     audio = np.zeros(max(start + clip.size for start, clip in placed) + SAMPLE_RATE_HZ // 5, dtype=np.float32)
     for start, clip in placed:
         audio[start : start + clip.size] += clip
-    return audio, tuple(sorted(turns, key=lambda turn: turn.first_frame))
+    return audio, tuple(sorted(turns, key=lambda turn: turn.start_s))
 
 
 def write_sample(data_dir: Path, out_dir: Path) -> tuple[Path, Path]:
@@ -101,23 +93,8 @@ def write_sample(data_dir: Path, out_dir: Path) -> tuple[Path, Path]:
     out_dir.mkdir(parents=True, exist_ok=True)
     wav_path, rttm_path = out_dir / f"{SAMPLE_NAME}.wav", out_dir / f"{SAMPLE_NAME}.rttm"
     write_wav(wav_path, audio, SAMPLE_RATE_HZ)
-    write_text_atomic(rttm_path, to_rttm(turns, SAMPLE_NAME))
+    write_text_atomic(rttm_path, format_rttm(turns, SAMPLE_NAME))
     return wav_path, rttm_path
-
-
-def to_rttm(turns: tuple[Turn, ...], recording: str) -> str:
-    """The turns as RTTM (NIST Rich Transcription), one line each, times in seconds."""
-    frame_s = FRAME_SAMPLES / SAMPLE_RATE_HZ
-    return "".join(
-        f"SPEAKER {recording} 1 {turn.first_frame * frame_s:.3f} {turn.frames * frame_s:.3f} "
-        f"<NA> <NA> {turn.speaker} <NA> <NA>\n"
-        for turn in turns
-    )
-
-
-def _turns(speaker: str, start: int, active: NDArray[np.bool_]) -> list[Turn]:
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], active, [False]]).astype(np.int8)))
-    return [Turn(speaker, start + int(first), int(last - first)) for first, last in edges.reshape(-1, 2)]
 
 
 def _find_clip(data_dir: Path, line: Line) -> tuple[str, NDArray[np.float32]]:
