@@ -18,10 +18,22 @@ from voiceflow_ml.training.data.manifest import Clip, PackageRecord, shard_path,
 from voiceflow_ml.training.simulate.bank import SpeechBank, Voice
 from voiceflow_ml.training.simulate.conversation import SimulationConfig
 
-TINY_MODEL = FastCnnConfig(mels=16, stem_channels=8, width=16, blocks=2, kernel=5, embedding_dim=8)
+TINY_MODEL = FastCnnConfig(
+    mels=16,
+    stem_channels=8,
+    width=16,
+    blocks=2,
+    attention_after=(2,),
+    voice_width=16,
+    voice_blocks=1,
+    voice_channels=16,
+    kernel=5,
+    embedding_dim=8,
+)
 TINY_RUN = TrainConfig(
     steps=6,
     conversations_per_step=2,
+    window_samples=(48_000,),
     warmup_steps=2,
     log_every=2,
     save_every=2,

@@ -23,6 +23,7 @@ from voiceflow_ml.training.simulate.corpus import CorpusConfig, conversation_tur
 BANK = shipped_bank()
 CONFIG = CorpusConfig("dev", 3, 7, (1, 2), SimulationConfig(seconds=2.0))
 NOISELESS = SimulationConfig(
+    bridged_frames=0,
     seconds=8.0,
     speaker_weights=(0.0, 1.0, 1.0, 1.0),
     room_chance=0.0,
@@ -30,7 +31,7 @@ NOISELESS = SimulationConfig(
     recorded_noise_chance=0.0,
     snr_db=(120.0, 120.0),
     gain_db=(0.0, 0.0),
-    speed=(1.0, 1.0),
+    speeds=(1.0,),
 )
 
 
@@ -86,7 +87,7 @@ def test_before_noise_there_is_energy_where_the_turns_say_speech_and_none_elsewh
 @settings(max_examples=25)
 @given(st.integers(0, 10_000))
 def test_a_change_of_speed_moves_an_edge_by_less_than_a_frame(seed: int) -> None:
-    conversation = simulate(GATED, replace(NOISELESS, speed=(0.9, 1.1)), (seed,))
+    conversation = simulate(GATED, replace(NOISELESS, speeds=(0.9, 1.1)), (seed,))
     level = level_db(conversation.audio)
     active = speaks(conversation_turns(GATED, conversation), level.size)
     # One frame with the rest of a sound and one in which the microphone's colour rings, on either side.

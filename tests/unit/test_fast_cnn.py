@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from tests.speech_data import TINY_MODEL
-from voiceflow_ml.models.fast_cnn import FastCnn, FastCnnConfig, LogMel, mel_filters, output_frames, parameter_count
+from voiceflow_ml.models.blocks import TemporalBlock, TimeAttention, temporal_stack
+from voiceflow_ml.models.fast_cnn import FastCnn, FastCnnConfig, output_frames, parameter_count
+from voiceflow_ml.models.log_mel import LogMel, mel_filters
 
 
 def test_the_shipped_shape_has_at_most_two_and_a_half_million_parameters() -> None:
@@ -81,3 +83,42 @@ def test_given_activity_decides_whose_frames_are_pooled() -> None:
         _, one = model(audio, first_half)
         _, other = model(audio, swapped)
     torch.testing.assert_close(one[:, 0], other[:, 1])
+
+
+def test_the_branches_share_nothing_that_is_trained() -> None:
+    torch.manual_seed(0)
+    model = FastCnn(TINY_MODEL).train()
+    logits, embeddings = model(torch.randn(2, 16_000) * 0.1, torch.ones(2, 50, 3))
+    logits.square().sum().backward()
+    assert model.embed.weight.grad is None
+    assert model.voice_stem.project[0].weight.grad is None
+    model.zero_grad(set_to_none=True)
+    embeddings[:, :, 0].sum().backward()
+    assert model.classify.weight.grad is None
+    assert model.embed.weight.grad is not None
+
+
+def test_attention_lets_the_first_frame_know_of_the_last() -> None:
+    torch.manual_seed(0)
+    attention = TimeAttention(16).eval()
+    features = torch.randn(1, 16, 1, 400)
+    later = features.clone()
+    later[..., -1] += 3.0
+    with torch.no_grad():
+        moved = (attention(later) - attention(features)).abs()
+    assert float(moved[..., 0].max()) > 1e-6
+
+
+def test_a_stack_puts_attention_where_it_is_asked_for() -> None:
+    kinds = [type(layer) for layer in temporal_stack(16, 4, expansion=2, kernel=5, attention_after=(1, 4))]
+    assert kinds == [TemporalBlock, TimeAttention, TemporalBlock, TemporalBlock, TemporalBlock, TimeAttention]
+
+
+def test_half_precision_in_training_stops_before_the_embeddings() -> None:
+    torch.manual_seed(0)
+    model = FastCnn(TINY_MODEL).train()
+    audio = torch.randn(2, 16_000) * 1e-3
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits, embeddings = model(audio, torch.ones(2, 50, 3))
+    assert logits.dtype == torch.bfloat16
+    assert embeddings.dtype == torch.float32

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from tests.speech_data import shipped_bank, write_data_dir
 from voiceflow_ml.errors import DataError
 from voiceflow_ml.models.signal import FRAME_SAMPLES
+from voiceflow_ml.training.data.meetings import Meeting
 from voiceflow_ml.training.simulate.acoustics import coloured_noise, recorded_noise, room_response, telephone_gain
 from voiceflow_ml.training.simulate.bank import SpeechBank, Voice, load_bank
-from voiceflow_ml.training.simulate.conversation import Conversation, SimulationConfig, simulate
-from voiceflow_ml.training.simulate.windows import ABSENT, cut_windows
+from voiceflow_ml.training.simulate.conversation import Conversation, SimulationConfig, play_at, simulate
+from voiceflow_ml.training.simulate.windows import ABSENT, cut_windows, join, meeting_windows
+from voiceflow_ml.training.teaching import Teaching
 
 BANK = shipped_bank()
 CLEAN = SimulationConfig(
@@ -67,11 +69,14 @@ def test_overlap_happens_when_asked_for_and_not_otherwise() -> None:
 
 
 def test_nobody_speaks_in_a_noise_only_conversation() -> None:
-    config = SimulationConfig(seconds=3.0, speaker_weights=(1.0,))
+    config = SimulationConfig(seconds=3.0, speaker_weights=(1.0,), silence_chance=0.0)
     conversation = simulate(BANK, config, (0,))
     assert conversation.speakers == ()
     assert conversation.activity.shape == (150, 0)
     assert float(np.abs(conversation.audio).max()) > 0.0
+    silent = simulate(BANK, replace(config, silence_chance=1.0), (0,))
+    assert not silent.audio.any()
+    assert silent.activity.shape == (150, 0)
 
 
 def test_voices_of_one_group_are_never_mixed() -> None:
@@ -111,16 +116,16 @@ def test_windows_keep_the_three_who_talk_most() -> None:
     activity[140:145, 1] = True
     activity[145:150, 3] = True
     activity[150:, 3] = True
-    conversation = Conversation(np.arange(96_000, dtype=np.float32), activity, (10, 11, 12, 13))
-    windows = cut_windows([conversation], 48_000)
-    assert windows.speakers.tolist() == [[12, 10, 11], [13, ABSENT, ABSENT]]
+    conversation = Conversation(np.arange(96_000, dtype=np.float32), activity, (10, 11, 12, 13), (0, 1, 2, 1))
+    windows = cut_windows([conversation], 48_000, speeds=3)
+    assert windows.identities.tolist() == [[38, 30, 34], [40, ABSENT, ABSENT]]
     assert windows.activity.sum(axis=1).tolist() == [[100, 40, 5], [150, 0, 0]]
     np.testing.assert_array_equal(windows.audio[1], conversation.audio[48_000:])
 
 
 def test_conversations_shorter_than_a_window_are_refused() -> None:
     with pytest.raises(ValueError, match="as long as one window"):
-        cut_windows([simulate(BANK, SimulationConfig(seconds=1.0), (0,))], 48_000)
+        cut_windows([simulate(BANK, SimulationConfig(seconds=1.0), (0,))], 48_000, speeds=5)
 
 
 def test_a_bank_holds_one_split_only(tmp_path: Path) -> None:
@@ -141,3 +146,72 @@ def test_a_cut_off_shard_is_named(tmp_path: Path) -> None:
     shard.unlink()
     with pytest.raises(DataError, match=r"shipped\.i16: missing or empty"):
         load_bank(data_dir, "train")
+
+
+def test_a_voice_played_faster_is_shorter_and_higher() -> None:
+    tone = np.sin(2 * np.pi * 400.0 * np.arange(16_000) / 16_000).astype(np.float32)
+    fast = play_at(tone, 1.25)
+    assert fast.size == 12_800
+    assert np.abs(np.fft.rfft(fast)).argmax() * 16_000 / fast.size == pytest.approx(500.0, abs=2.0)
+    np.testing.assert_array_equal(play_at(tone, 1.0), tone)
+
+
+def test_short_pauses_inside_a_turn_are_labelled_as_speech() -> None:
+    conversations = [simulate(BANK, CLEAN, (seed,)) for seed in range(6)]
+    pauses = []
+    for conversation in conversations:
+        for column in conversation.activity.T:
+            marks = np.flatnonzero(column)
+            pauses += [int(gap) - 1 for gap in np.diff(marks) if gap > 1]
+    # A pause that was cut into by another turn of the same voice may be shorter; none inside a turn is.
+    assert sum(1 for pause in pauses if pause <= 8) <= len(pauses) // 4
+
+
+def meeting(speakers: int = 3, frames: int = 500) -> Meeting:
+    rng = np.random.default_rng(3)
+    audio = (rng.standard_normal(frames * FRAME_SAMPLES) * 2_000).astype(np.int16)
+    return Meeting("m", audio, rng.random((frames, speakers)) < 0.5)
+
+
+def test_windows_of_meetings_keep_their_labels_but_no_names() -> None:
+    bank = SpeechBank((), (), "", meetings=(meeting(),))
+    windows = meeting_windows(bank, np.random.default_rng(0), 48_000, 4)
+    assert windows.audio.shape == (4, 48_000)
+    assert np.isfinite(windows.audio).all()
+    assert (windows.identities == ABSENT).all()
+    assert windows.activity.sum(axis=2).max() == 2
+    again = meeting_windows(bank, np.random.default_rng(0), 48_000, 4)
+    np.testing.assert_array_equal(windows.audio, again.audio)
+
+
+def test_of_three_who_talk_at_once_the_two_who_talk_most_are_kept() -> None:
+    activity = np.zeros((150, 3), dtype=bool)
+    activity[:150, 0] = True
+    activity[:100, 1] = True
+    activity[:50, 2] = True
+    only = Meeting("m", np.ones(48_000, dtype=np.int16), activity)
+    windows = meeting_windows(SpeechBank((), (), "", meetings=(only,)), np.random.default_rng(0), 48_000, 1)
+    assert windows.activity[0].sum(axis=0).tolist() == [150, 100, 0]
+
+
+def test_joined_windows_are_those_of_both() -> None:
+    bank = SpeechBank((), (), "", meetings=(meeting(),))
+    first = cut_windows([simulate(BANK, CLEAN, (0,))], 48_000, speeds=5)
+    second = meeting_windows(bank, np.random.default_rng(0), 48_000, 1)
+    both = join(first, second)
+    assert both.audio.shape == (3, 48_000)
+    np.testing.assert_array_equal(both.identities[2], second.identities[0])
+
+
+def taught(speakers: tuple[str, ...], targets: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Teaching:
+    return Teaching("test", "", (1.0,), speakers, targets[:, None, :].astype(np.float32), {})
+
+
+def test_voices_that_the_encoder_cannot_tell_apart_are_never_mixed() -> None:
+    voices = tuple(Voice(name, "one group", BANK.voices[0].clips) for name in "abc")
+    near = np.array([[1.0, 0.0], [0.9, np.sqrt(0.19)], [0.0, 1.0]], dtype=np.float32)
+    bank = SpeechBank(voices, (), "", taught(("a", "b", "c"), near))
+    seen = {tuple(sorted(bank.draw_voices(np.random.default_rng(seed), 3))) for seed in range(40)}
+    assert seen
+    assert all(not {0, 1} <= set(drawn) for drawn in seen)
+    assert (0, 2) in seen

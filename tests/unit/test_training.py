@@ -5,18 +5,22 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from tests.speech_data import TINY_RUN, shipped_bank
+from tests.speech_data import TINY_MODEL, TINY_RUN, shipped_bank
 from voiceflow_ml.errors import TrainingError
 from voiceflow_ml.files import atomic_path
 from voiceflow_ml.models.powerset import PERMUTATIONS
 from voiceflow_ml.training.batches import batches, make_batch
 from voiceflow_ml.training.checkpoint import load_checkpoint, load_model, save_checkpoint
 from voiceflow_ml.training.config import TrainConfig
-from voiceflow_ml.training.losses import PowersetLoss, SpeakerLoss, embeddable_speakers
+from voiceflow_ml.training.data.meetings import Meeting
+from voiceflow_ml.training.losses import PowersetLoss, SpeakerLoss, embeddable
+from voiceflow_ml.training.simulate.bank import SpeechBank
 from voiceflow_ml.training.simulate.windows import ABSENT
+from voiceflow_ml.training.teaching import Teaching
 from voiceflow_ml.training.train import CURVE_NAME, learning_rate, read_curve, train
 
 BANK = shipped_bank()
@@ -133,9 +137,72 @@ def test_speakers_who_hardly_talk_alone_lose_their_label() -> None:
     activity[0, :40, 0] = True
     activity[0, 20:60, 1] = True
     speakers = torch.tensor([[7, 8, ABSENT]])
-    kept = embeddable_speakers(activity, speakers, min_alone_s=0.4)
+    kept = embeddable(activity, speakers, min_alone_s=0.4)
     assert kept.tolist() == [[7, 8, ABSENT]]
-    assert embeddable_speakers(activity, speakers, min_alone_s=0.5).tolist() == [[ABSENT] * 3]
+    assert embeddable(activity, speakers, min_alone_s=0.5).tolist() == [[ABSENT] * 3]
+
+
+def test_the_teacher_pulls_an_embedding_to_its_target() -> None:
+    targets = torch.tensor([[0.0, 1.0], [0.0, 0.0]])
+    loss, plain = (
+        SpeakerLoss(2, 2, margin=0.0, scale=1.0, targets=given, teacher_weight=5.0) for given in (targets, None)
+    )
+    plain.centres.data.copy_(loss.centres.data)
+    on_target, off_target = torch.tensor([[[0.0, 1.0]] * 3]), torch.tensor([[[1.0, 0.0]] * 3])
+    labels = torch.tensor([[0, ABSENT, ABSENT]])
+    with torch.no_grad():
+        assert float(loss(on_target, labels) - plain(on_target, labels)) == pytest.approx(0.0, abs=1e-5)
+        assert float(loss(off_target, labels) - plain(off_target, labels)) == pytest.approx(5.0, abs=1e-5)
+        # A voice that the teacher does not know has no target to be far from.
+        unknown = torch.tensor([[1, ABSENT, ABSENT]])
+        assert float(loss(off_target, unknown) - plain(off_target, unknown)) == pytest.approx(0.0, abs=1e-5)
+
+
+def taught_bank(dim: int, speeds: tuple[float, ...]) -> SpeechBank:
+    names = tuple(voice.speaker for voice in BANK.voices)
+    targets = np.zeros((len(names), len(speeds), dim), dtype=np.float32)
+    targets[..., 0] = 1.0
+    return replace(BANK, teaching=Teaching("test", BANK.manifest_sha256, speeds, names, targets, {}, sha256="7" * 64))
+
+
+def test_training_imitates_the_teacher_and_says_which(tmp_path: Path) -> None:
+    bank = taught_bank(TINY_MODEL.embedding_dim, TINY_RUN.simulation.speeds)
+    path = train(TINY_RUN, bank, tmp_path / "taught", progress=quiet)
+    plain = train(TINY_RUN, BANK, tmp_path / "plain", progress=quiet)
+    assert load_checkpoint(path).teaching_sha256 == "7" * 64
+    assert load_checkpoint(plain).teaching_sha256 == ""
+    with pytest.raises(TrainingError, match="with another teacher; use another run folder"):
+        train(TINY_RUN, BANK, tmp_path / "taught", progress=quiet)
+
+
+def test_a_teacher_of_other_speeds_or_size_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="heard the speeds"):
+        train(TINY_RUN, taught_bank(TINY_MODEL.embedding_dim, (1.0,)), tmp_path, progress=quiet)
+    with pytest.raises(TrainingError, match="embedding_dim must be the teacher's 5, got 8"):
+        train(TINY_RUN, taught_bank(5, TINY_RUN.simulation.speeds), tmp_path, progress=quiet)
+
+
+def test_batches_take_window_lengths_in_turns_and_a_share_of_real_conversation() -> None:
+    config = replace(
+        TINY_RUN,
+        window_samples=(16_000, 48_000),
+        meeting_share=0.5,
+        simulation=replace(TINY_RUN.simulation, seconds=3.0),
+    )
+    activity = np.zeros((300, 2), dtype=np.bool_)
+    activity[:, 0] = True
+    bank = replace(BANK, meetings=(Meeting("m", np.ones(96_000, dtype=np.int16), activity),))
+    short, long = make_batch(bank, config, 0), make_batch(bank, config, 1)
+    assert list(short.audio.shape) == [6 + 3, 16_000]
+    assert list(long.audio.shape) == [2 + 1, 48_000]
+    assert (short.identities[6:] == ABSENT).all()
+    assert bool(short.activity[6:, :, 0].all())
+
+
+@pytest.mark.parametrize("samples", [639, 700, 48_640])
+def test_windows_must_be_whole_steps_of_the_net_and_fit_a_conversation(samples: int) -> None:
+    with pytest.raises(TrainingError, match="window_samples must be multiples of 640 up to a conversation's 48000"):
+        replace(TINY_RUN, window_samples=(samples,))
 
 
 def test_config_survives_plain_data_and_refuses_nonsense() -> None:

@@ -23,12 +23,31 @@ def prepare_command(
     out: Annotated[Path, typer.Option(help="Folder for the data; a second run continues there.")] = DEFAULT_DATA_DIR,
     package: Annotated[list[str] | None, typer.Option(help="Only this package; may repeat.")] = None,
 ) -> None:
-    """Fetch, decode, label and split the listed packages, and write a manifest."""
+    """Fetch, decode, label and split the listed packages and the real meetings, and write a manifest."""
     with needs_extra("train"):
+        from voiceflow_ml.training.data.meetings import prepare_meetings  # noqa: PLC0415
         from voiceflow_ml.training.data.prepare import prepare  # noqa: PLC0415
         from voiceflow_ml.training.data.sources import select_sources  # noqa: PLC0415
     manifest = prepare(out, select_sources(tuple(package or ())), typer.echo)
+    if not package:
+        prepare_meetings(out, typer.echo)
     typer.echo(f"manifest: {manifest}")
+
+
+@app.command("teach")
+def teach_command(
+    data: Annotated[Path, typer.Option(help="Folder that `voiceflow data prepare` filled.")] = DEFAULT_DATA_DIR,
+) -> None:
+    """Let the pretrained encoder CAM++ check the speaker labels and place every training voice.
+
+    Training imitates what is written here; without it, voices are learnt from the labels alone.
+    """
+    with needs_extra("train"):
+        from voiceflow_ml.diarization.campplus import CampPlusEmbedder  # noqa: PLC0415
+        from voiceflow_ml.training.data.teach import teach  # noqa: PLC0415
+        from voiceflow_ml.training.simulate.conversation import SimulationConfig  # noqa: PLC0415
+    path = teach(data, CampPlusEmbedder().whole, "campplus", SimulationConfig().speeds, typer.echo)
+    typer.echo(f"teaching: {path}")
 
 
 @app.command("simulate")

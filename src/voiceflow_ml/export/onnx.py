@@ -210,6 +210,7 @@ def _card(
             "hardware": checkpoint.hardware,
             "seed": checkpoint.config.seed,
             "manifest_sha256": checkpoint.manifest_sha256,
+            "teaching_sha256": checkpoint.teaching_sha256,
             "speakers": len(checkpoint.speakers),
             "config": checkpoint.config.to_dict(),
         },

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,9 +14,10 @@ from voiceflow_ml.models.powerset import activity_to_classes
 from voiceflow_ml.training.config import TrainConfig
 from voiceflow_ml.training.simulate.bank import SpeechBank
 from voiceflow_ml.training.simulate.conversation import simulate
-from voiceflow_ml.training.simulate.windows import cut_windows
+from voiceflow_ml.training.simulate.windows import cut_windows, join, meeting_windows
 
 _TRAINING_STREAM = 0
+_MEETING_STREAM = 3
 _AHEAD = 3
 
 
@@ -27,13 +29,13 @@ class Batch:
         audio: float32 ``[batch, samples]``.
         activity: bool ``[batch, frames, 3]``.
         classes: int64 ``[batch, frames]``.
-        speakers: int64 ``[batch, 3]``.
+        identities: int64 ``[batch, 3]``, as in ``Windows``.
     """
 
     audio: Tensor
     activity: Tensor
     classes: Tensor
-    speakers: Tensor
+    identities: Tensor
 
 
 def make_batch(bank: SpeechBank, config: TrainConfig, step: int) -> Batch:
@@ -44,17 +46,22 @@ def make_batch(bank: SpeechBank, config: TrainConfig, step: int) -> Batch:
         config: The run.
         step: Number of the step, from 0.
     """
+    window_samples = config.window_samples[step % len(config.window_samples)]
     first = step * config.conversations_per_step
     conversations = (
         simulate(bank, config.simulation, (config.seed, _TRAINING_STREAM, first + number))
         for number in range(config.conversations_per_step)
     )
-    windows = cut_windows(conversations, config.window_samples)
+    windows = cut_windows(conversations, window_samples, speeds=len(config.simulation.speeds))
+    real = round(config.meeting_share * windows.audio.shape[0])
+    if bank.meetings and real:
+        rng = np.random.default_rng([config.seed, _MEETING_STREAM, step])
+        windows = join(windows, meeting_windows(bank, rng, window_samples, real))
     return Batch(
         torch.from_numpy(windows.audio),
         torch.from_numpy(windows.activity),
         torch.from_numpy(activity_to_classes(windows.activity)),
-        torch.from_numpy(windows.speakers),
+        torch.from_numpy(windows.identities),
     )
 
 

@@ -27,6 +27,7 @@ class Checkpoint:
         seconds: Wall time spent on them.
         hardware: What kind of machine spent it.
         manifest_sha256: The data.
+        teaching_sha256: What the teacher said of it; "" without a teacher.
         speakers: Names of the training speakers, in the order of the speaker loss.
         model: State of the network.
         speaker_loss: State of the speaker loss.
@@ -38,6 +39,7 @@ class Checkpoint:
     seconds: float
     hardware: str
     manifest_sha256: str
+    teaching_sha256: str
     speakers: tuple[str, ...]
     model: dict[str, Any]
     speaker_loss: dict[str, Any]
@@ -57,6 +59,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "seconds": checkpoint.seconds,
         "hardware": checkpoint.hardware,
         "manifest_sha256": checkpoint.manifest_sha256,
+        "teaching_sha256": checkpoint.teaching_sha256,
         "speakers": list(checkpoint.speakers),
         "model": checkpoint.model,
         "speaker_loss": checkpoint.speaker_loss,

@@ -7,7 +7,7 @@ from typing import Any
 
 from voiceflow_ml.errors import TrainingError
 from voiceflow_ml.models.fast_cnn import FastCnnConfig
-from voiceflow_ml.models.signal import WINDOW_SAMPLES
+from voiceflow_ml.models.signal import SAMPLE_RATE_HZ, WINDOW_SAMPLES
 from voiceflow_ml.training.simulate.conversation import SimulationConfig
 
 
@@ -19,13 +19,16 @@ class TrainConfig:
         seed: Of the weights and of every simulated conversation.
         steps: Optimizer steps; the learning rate falls to zero over them.
         conversations_per_step: Simulated conversations in a batch, each cut into windows.
-        window_samples: Length of a window.
+        window_samples: Lengths of windows; steps take them in turns, so that one network serves streams
+            (short windows) and files (long ones).
+        meeting_share: Share of a batch's windows that are cut from real conversations, where the data has any.
         learning_rate: The highest, reached after the warm-up.
         warmup_steps: Steps of linear rise.
         weight_decay: Of AdamW.
         clip_norm: Largest norm of the gradient.
         speaker_weight: Weight of the speaker loss beside the segmentation loss.
-        speaker_margin: Margin of the speaker loss, in cosine.
+        teacher_weight: Weight of the distance to the teacher's embeddings inside the speaker loss.
+        speaker_margin: Margin of the classification in the speaker loss, in cosine.
         speaker_scale: Scale of its cosines.
         min_alone_s: Seconds a speaker must talk alone in a window to count in it.
         bf16: Whether the network runs under bfloat16 autocast.
@@ -36,14 +39,16 @@ class TrainConfig:
     """
 
     seed: int = 0
-    steps: int = 2_600
-    conversations_per_step: int = 10
-    window_samples: int = WINDOW_SAMPLES
+    steps: int = 6_000
+    conversations_per_step: int = 15
+    window_samples: tuple[int, ...] = (WINDOW_SAMPLES, 2 * WINDOW_SAMPLES)
+    meeting_share: float = 0.06
     learning_rate: float = 2e-3
     warmup_steps: int = 60
     weight_decay: float = 0.01
     clip_norm: float = 5.0
-    speaker_weight: float = 0.1
+    speaker_weight: float = 0.3
+    teacher_weight: float = 8.0
     speaker_margin: float = 0.1
     speaker_scale: float = 20.0
     min_alone_s: float = 0.5
@@ -63,15 +68,18 @@ class TrainConfig:
         for name, value in counts.items():
             if value < 1:
                 raise TrainingError(f"{name} must be at least 1, got {value}")
+        frames = self.simulation.seconds * SAMPLE_RATE_HZ
+        for samples in self.window_samples:
+            if not 640 <= samples <= frames or samples % 640:
+                raise TrainingError(
+                    f"window_samples must be multiples of 640 up to a conversation's {frames:.0f}, got {samples}"
+                )
         if not self.learning_rate > 0.0:
             raise TrainingError(f"learning_rate must be positive, got {self.learning_rate}")
 
     def to_dict(self) -> dict[str, Any]:
         """As plain dicts, lists and numbers, for checkpoints and JSON."""
-        plain = asdict(self)
-        plain["simulation"] = {
-            key: list(value) if isinstance(value, tuple) else value for key, value in plain["simulation"].items()
-        }
+        plain: dict[str, Any] = _lists(asdict(self))
         return plain
 
     @classmethod
@@ -82,15 +90,23 @@ class TrainConfig:
             TrainingError: Unknown or missing fields.
         """
         try:
-            simulation: dict[str, Any] = {
-                key: tuple(value) if isinstance(value, list) else value for key, value in plain["simulation"].items()
-            }
             return cls(
                 **{
-                    **plain,
-                    "simulation": SimulationConfig(**simulation),
-                    "model": FastCnnConfig(**plain["model"]),
+                    **_tuples(plain),
+                    "simulation": SimulationConfig(**_tuples(plain["simulation"])),
+                    "model": FastCnnConfig(**_tuples(plain["model"])),
                 }
             )
         except (TypeError, KeyError) as error:
             raise TrainingError(f"training configuration does not fit this version: {error}") from error
+
+
+def _lists(value: Any) -> Any:
+    """Tuples as lists, at any depth, as JSON and checkpoints hold them."""
+    if isinstance(value, dict):
+        return {key: _lists(each) for key, each in value.items()}
+    return [_lists(each) for each in value] if isinstance(value, tuple) else value
+
+
+def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}

@@ -113,7 +113,7 @@ def evaluation_windows(
     simulated = (
         simulate(bank, spoken, (EVALUATION_SEED, EVALUATION_STREAM, number)) for number in range(conversations)
     )
-    return cut_windows(simulated, window_samples)
+    return cut_windows(simulated, window_samples, speeds=len(config.speeds))
 
 
 def evaluate(segment: Segmenter, windows: Windows) -> LocalDer:

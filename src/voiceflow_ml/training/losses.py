@@ -1,4 +1,4 @@
-"""The two losses: permutation-invariant powerset segmentation, and speaker classification."""
+"""The two losses: permutation-invariant powerset segmentation, and knowing voices as a teacher does."""
 
 from __future__ import annotations
 
@@ -41,43 +41,72 @@ class PowersetLoss(nn.Module):
 
 
 class SpeakerLoss(nn.Module):
-    """Cross entropy over the training speakers on cosine similarities, with a margin.
+    """Cross entropy over the training identities on cosines, with a margin, and distance to a teacher.
 
     Additive margin softmax: Wang et al., "Additive margin softmax for face
-    verification", IEEE Signal Processing Letters 25 (2018).
+    verification", IEEE Signal Processing Letters 25 (2018). The teacher's part is
+    ``1 - cosine`` between an embedding and where the teacher puts that identity.
+
+    Args:
+        identities: How many (voice, speed) pairs there are.
+        embedding_dim: Size of an embedding.
+        margin: Of the classification, in cosine.
+        scale: Of its cosines.
+        targets: float32 ``[identities, embedding_dim]`` of length one, or zeros for an identity
+            that the teacher does not know; ``None`` without a teacher.
+        teacher_weight: Weight of the teacher's part.
     """
 
-    def __init__(self, speakers: int, embedding_dim: int, *, margin: float, scale: float) -> None:
+    targets: Tensor | None
+
+    def __init__(
+        self,
+        identities: int,
+        embedding_dim: int,
+        *,
+        margin: float,
+        scale: float,
+        targets: Tensor | None = None,
+        teacher_weight: float = 0.0,
+    ) -> None:
         super().__init__()
-        self.centres = nn.Parameter(torch.randn(speakers, embedding_dim) / embedding_dim**0.5)
+        self.centres = nn.Parameter(torch.randn(identities, embedding_dim) / embedding_dim**0.5)
         self.margin = margin
         self.scale = scale
+        self.teacher_weight = teacher_weight
+        self.register_buffer("targets", targets, persistent=False)
 
-    def forward(self, embeddings: Tensor, speakers: Tensor) -> Tensor:
+    def forward(self, embeddings: Tensor, identities: Tensor) -> Tensor:
         """The mean over the labelled embeddings; zero when there is none.
 
         Args:
             embeddings: float ``[batch, 3, dim]`` of length one.
-            speakers: int64 ``[batch, 3]``, index of the speaker, or ``ABSENT``.
+            identities: int64 ``[batch, 3]``, or ``ABSENT``.
 
         Returns:
             A scalar.
         """
-        known = speakers != ABSENT
+        known = identities != ABSENT
         if not bool(known.any()):
             return embeddings.sum() * 0.0
-        labels = speakers[known]
-        cosine = embeddings[known].float() @ nn.functional.normalize(self.centres, dim=1).T
+        labels, found = identities[known], embeddings[known].float()
+        cosine = found @ nn.functional.normalize(self.centres, dim=1).T
         margins = self.margin * nn.functional.one_hot(labels, self.centres.shape[0])
-        return nn.functional.cross_entropy(self.scale * (cosine - margins), labels)
+        loss = nn.functional.cross_entropy(self.scale * (cosine - margins), labels)
+        if self.targets is None:
+            return loss
+        wanted = self.targets[labels]
+        # A target of zeros has no direction to be far from.
+        distance = (wanted.square().sum(dim=1) - (found * wanted).sum(dim=1)).mean()
+        return loss + self.teacher_weight * distance
 
 
-def embeddable_speakers(activity: Tensor, speakers: Tensor, *, min_alone_s: float) -> Tensor:
-    """Drop the labels of speakers who hardly talk alone in a window.
+def embeddable(activity: Tensor, identities: Tensor, *, min_alone_s: float) -> Tensor:
+    """Drop the labels of voices that are hardly heard alone in a window.
 
     Args:
         activity: bool ``[batch, frames, 3]``.
-        speakers: int64 ``[batch, 3]``.
+        identities: int64 ``[batch, 3]``.
         min_alone_s: Seconds without overlap that a voice needs to be known by.
 
     Returns:
@@ -85,4 +114,4 @@ def embeddable_speakers(activity: Tensor, speakers: Tensor, *, min_alone_s: floa
     """
     alone = activity & (activity.sum(dim=2, keepdim=True) == 1)
     enough = alone.sum(dim=1) >= round(min_alone_s / _FRAME_S)
-    return torch.where(enough, speakers, torch.full_like(speakers, ABSENT))
+    return torch.where(enough, identities, torch.full_like(identities, ABSENT))

@@ -19,7 +19,7 @@ from voiceflow_ml.models.fast_cnn import FastCnn
 from voiceflow_ml.training.batches import Batch, batches
 from voiceflow_ml.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from voiceflow_ml.training.config import TrainConfig
-from voiceflow_ml.training.losses import PowersetLoss, SpeakerLoss, embeddable_speakers
+from voiceflow_ml.training.losses import PowersetLoss, SpeakerLoss, embeddable
 from voiceflow_ml.training.simulate.bank import SpeechBank
 
 CHECKPOINT_NAME = "checkpoint.pt"
@@ -50,10 +50,12 @@ class Run:
         self.model = FastCnn(config.model).train()
         self.segmentation = PowersetLoss()
         self.speaker = SpeakerLoss(
-            len(bank.voices),
+            len(bank.voices) * len(config.simulation.speeds),
             config.model.embedding_dim,
             margin=config.speaker_margin,
             scale=config.speaker_scale,
+            targets=_targets(config, bank),
+            teacher_weight=config.teacher_weight,
         )
         self.parameters = [*self.model.parameters(), *self.speaker.parameters()]
         self.optimizer = torch.optim.AdamW(self.parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
@@ -75,7 +77,7 @@ class Run:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.config.bf16):
             logits, embeddings = self.model(batch.audio, batch.activity.float())
         segmentation = self.segmentation(logits, batch.classes)
-        labels = embeddable_speakers(batch.activity, batch.speakers, min_alone_s=self.config.min_alone_s)
+        labels = embeddable(batch.activity, batch.identities, min_alone_s=self.config.min_alone_s)
         speaker = self.speaker(embeddings, labels)
         loss = segmentation + self.config.speaker_weight * speaker
         if not bool(torch.isfinite(loss)):
@@ -95,6 +97,7 @@ class Run:
             seconds=self.seconds,
             hardware=f"{os.cpu_count()}-core {platform.machine()} CPU",
             manifest_sha256=self.bank.manifest_sha256,
+            teaching_sha256=self.bank.teaching.sha256 if self.bank.teaching else "",
             speakers=tuple(voice.speaker for voice in self.bank.voices),
             model=self.model.state_dict(),
             speaker_loss=self.speaker.state_dict(),
@@ -111,10 +114,28 @@ class Run:
             raise TrainingError("the checkpoint was trained with another configuration; use another run folder")
         if checkpoint.manifest_sha256 != self.bank.manifest_sha256:
             raise TrainingError("the checkpoint was trained on other speech data; use another run folder")
+        if checkpoint.teaching_sha256 != (self.bank.teaching.sha256 if self.bank.teaching else ""):
+            raise TrainingError("the checkpoint was trained with another teacher; use another run folder")
         self.model.load_state_dict(checkpoint.model)
         self.speaker.load_state_dict(checkpoint.speaker_loss)
         self.optimizer.load_state_dict(checkpoint.optimizer)
         self.step, self.seconds = checkpoint.step, checkpoint.seconds
+
+
+def _targets(config: TrainConfig, bank: SpeechBank) -> torch.Tensor | None:
+    """Where the teacher puts every (voice, speed), ``[voices * speeds, dim]``; ``None`` without a teacher.
+
+    Raises:
+        TrainingError: The teacher heard other speeds, or its embeddings have another size.
+    """
+    if bank.teaching is None:
+        return None
+    if bank.teaching.speeds != config.simulation.speeds:
+        raise TrainingError(f"the teacher heard the speeds {bank.teaching.speeds}, not {config.simulation.speeds}")
+    rows = bank.teaching.target_rows(tuple(voice.speaker for voice in bank.voices))
+    if rows.shape[2] != config.model.embedding_dim:
+        raise TrainingError(f"embedding_dim must be the teacher's {rows.shape[2]}, got {config.model.embedding_dim}")
+    return torch.from_numpy(rows.reshape(-1, rows.shape[2]))
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:

@@ -19,6 +19,9 @@ _ABOVE_FLOOR_DB = 10.0
 _SILENCE_DB = -60.0
 _HANGOVER_FRAMES = 4
 
+BRIDGED_FRAMES = 12
+"""Pauses of up to 240 ms inside a turn stay part of it in a reference, as people who annotate leave them."""
+
 
 def speech_frames(audio: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Mark the 20 ms frames of a clean one-voice recording that hold speech.

@@ -17,14 +17,12 @@ from voiceflow_ml.errors import DataError
 from voiceflow_ml.files import write_text_atomic
 from voiceflow_ml.models.signal import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from voiceflow_ml.rttm import Turn, format_rttm
-from voiceflow_ml.training.data.activity import active_turns, close_gaps, speech_frames
+from voiceflow_ml.training.data.activity import BRIDGED_FRAMES, active_turns, close_gaps, speech_frames
 from voiceflow_ml.training.data.manifest import read_record, shard_path
 
 SAMPLE_NAME = "speech"
 _LEVEL = 0.06
 _LEAD_S = 0.2
-_BRIDGED_FRAMES = 12
-"""Pauses of up to 240 ms inside a turn stay part of it in the reference."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ def build_sample(data_dir: Path) -> tuple[NDArray[np.float32], tuple[Turn, ...]]
         loud = np.repeat(active, FRAME_SAMPLES)
         level = float(np.sqrt(np.square(clip[: loud.size][loud]).mean()))
         placed.append((start * FRAME_SAMPLES, clip * np.float32(_LEVEL / level)))
-        turns += active_turns(close_gaps(active, _BRIDGED_FRAMES), speaker, first_frame=start)
+        turns += active_turns(close_gaps(active, BRIDGED_FRAMES), speaker, first_frame=start)
         cursor_s = (start + active.size) * FRAME_SAMPLES / SAMPLE_RATE_HZ
     audio = np.zeros(max(start + clip.size for start, clip in placed) + SAMPLE_RATE_HZ // 5, dtype=np.float32)
     for start, clip in placed:

@@ -15,18 +15,18 @@ _LOWEST_HZ = 50.0
 def room_response(rng: np.random.Generator) -> NDArray[np.float32]:
     """A crude room: the direct sound, then noise that decays exponentially.
 
-    The reverberation time is 0.15 to 0.6 s and the direct sound is 0 to 15 dB
+    The reverberation time is 0.15 to 0.8 s and the direct sound is -4 to 15 dB
     above the tail's energy. The direct sound is at sample 0, so labels stay exact.
 
     Returns:
         float32 ``[samples]``.
     """
-    decay_s = rng.uniform(0.15, 0.6)
+    decay_s = rng.uniform(0.15, 0.8)
     times_s = np.arange(int(decay_s * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
     # Amplitude falls by 60 dB, a factor of 1000, over the reverberation time.
     tail = rng.standard_normal(times_s.size) * np.exp(-np.log(1000.0) * times_s / decay_s)
     tail[: SAMPLE_RATE_HZ // 500] = 0.0
-    tail *= 10.0 ** (-rng.uniform(0.0, 15.0) / 20.0) / np.sqrt(np.square(tail).sum() + 1e-12)
+    tail *= 10.0 ** (-rng.uniform(-4.0, 15.0) / 20.0) / np.sqrt(np.square(tail).sum() + 1e-12)
     tail[0] = 1.0
     return np.asarray(tail, dtype=np.float32)
 

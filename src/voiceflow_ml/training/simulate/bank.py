@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 from voiceflow_ml.errors import DataError
 from voiceflow_ml.models.signal import SAMPLE_RATE_HZ
 from voiceflow_ml.training.data.labels import NOISE_SPEAKER, Split
-from voiceflow_ml.training.data.manifest import read_manifest, shard_path
+from voiceflow_ml.training.data.manifest import Clip, read_manifest, shard_path
+from voiceflow_ml.training.data.meetings import Meeting, load_meetings
+from voiceflow_ml.training.teaching import SAME_CONVERSATION_COSINE, Teaching, read_teaching
 
 MIN_SPEAKER_SECONDS = 5.0
 """Speakers with less speech than this are left out: too little to be known by."""
@@ -28,7 +31,7 @@ class Voice:
     group: str
     clips: tuple[NDArray[np.int16], ...]
 
-    @property
+    @cached_property
     def seconds(self) -> float:
         """Length of all clips together."""
         return sum(clip.size for clip in self.clips) / SAMPLE_RATE_HZ
@@ -42,18 +45,25 @@ class SpeechBank:
         voices: The speakers, by name.
         noises: Noise recordings (effects, music), int16 at 16 kHz; may be empty.
         manifest_sha256: Which data this is.
+        teaching: What a pretrained encoder says of the voices, where it was asked.
+        meetings: Real conversations with their references; may be empty.
     """
 
     voices: tuple[Voice, ...]
     noises: tuple[NDArray[np.int16], ...]
     manifest_sha256: str
+    teaching: Teaching | None = None
+    meetings: tuple[Meeting, ...] = ()
 
     def draw_voices(self, rng: np.random.Generator, count: int) -> list[int]:
-        """Draw speakers of different groups, those with more speech more often.
+        """Draw speakers who are surely different people, those with more speech more often.
+
+        Surely different are voices that the encoder tells apart, or, where none was
+        asked, voices of different groups.
 
         Args:
             rng: Source of chance.
-            count: How many; fewer come back when there are fewer groups.
+            count: How many; fewer come back when there are not as many.
 
         Returns:
             Indices into ``voices``.
@@ -62,14 +72,19 @@ class SpeechBank:
         weights = np.sqrt([voice.seconds for voice in self.voices])
         drawn: list[int] = []
         for _ in range(count):
-            taken = {self.voices[index].group for index in drawn}
-            free = np.array(
-                [weight * (voice.group not in taken) for weight, voice in zip(weights, self.voices, strict=True)]
-            )
+            free = weights * ~self._alike[drawn].any(axis=0)
             if free.sum() == 0.0:
                 break
             drawn.append(int(rng.choice(len(self.voices), p=free / free.sum())))
         return drawn
+
+    @cached_property
+    def _alike(self) -> NDArray[np.bool_]:
+        """Pairs that might be one person, bool ``[voices, voices]``."""
+        if self.teaching is not None:
+            return self.teaching.similarity(tuple(voice.speaker for voice in self.voices)) > SAME_CONVERSATION_COSINE
+        groups = np.array([voice.group for voice in self.voices])
+        return np.asarray(groups[:, None] == groups[None, :], dtype=np.bool_)
 
 
 def load_bank(data_dir: Path, split: Split) -> SpeechBank:
@@ -83,7 +98,9 @@ def load_bank(data_dir: Path, split: Split) -> SpeechBank:
         DataError: The manifest or a shard is missing or damaged, or the split has no speaker.
     """
     records, digest = read_manifest(data_dir)
-    clips: dict[tuple[str, str], list[NDArray[np.int16]]] = defaultdict(list)
+    teaching = read_teaching(data_dir, digest)
+    clips: dict[str, list[NDArray[np.int16]]] = defaultdict(list)
+    groups: dict[str, str] = {}
     noises: list[NDArray[np.int16]] = []
     for record in records:
         shard = _map_shard(shard_path(data_dir, record.package))
@@ -93,15 +110,22 @@ def load_bank(data_dir: Path, split: Split) -> SpeechBank:
             samples = shard[clip.offset_samples : clip.offset_samples + clip.samples]
             if samples.size != clip.samples:
                 raise DataError(f"{shard_path(data_dir, record.package)}: cut off; delete it and prepare again")
-            if clip.speaker == NOISE_SPEAKER:
+            speaker = _speaker(clip, teaching.relabelled.get(record.package, {}) if teaching else {})
+            if speaker == NOISE_SPEAKER:
                 noises.append(samples)
-            else:
-                clips[clip.speaker, clip.group].append(samples)
-    voices = tuple(Voice(speaker, group, tuple(found)) for (speaker, group), found in sorted(clips.items()))
+            elif speaker is not None:
+                clips[speaker].append(samples)
+                groups.setdefault(speaker, clip.group)
+    voices = tuple(Voice(speaker, groups[speaker], tuple(found)) for speaker, found in sorted(clips.items()))
     voices = tuple(voice for voice in voices if voice.seconds >= MIN_SPEAKER_SECONDS)
     if not voices:
         raise DataError(f"{data_dir}: no speaker of the {split} split; prepare more packages")
-    return SpeechBank(voices, tuple(noises), digest)
+    return SpeechBank(voices, tuple(noises), digest, teaching, load_meetings(data_dir, split))
+
+
+def _speaker(clip: Clip, relabelled: dict[str, str | None]) -> str | None:
+    """Whose clip it is, by the encoder's word where it has one; ``None`` for nobody's."""
+    return relabelled.get(clip.name, clip.speaker)
 
 
 def _map_shard(path: Path) -> NDArray[np.int16]:

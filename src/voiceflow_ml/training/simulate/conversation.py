@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voiceflow_ml.models.signal import FRAME_SAMPLES, SAMPLE_RATE_HZ
-from voiceflow_ml.training.data.activity import speech_frames
+from voiceflow_ml.training.data.activity import BRIDGED_FRAMES, close_gaps, speech_frames
 from voiceflow_ml.training.simulate.acoustics import apply_channel, coloured_noise, recorded_noise
 from voiceflow_ml.training.simulate.bank import SpeechBank, Voice, to_float
 
@@ -23,26 +23,32 @@ class SimulationConfig:
     Attributes:
         seconds: Length of a conversation.
         speaker_weights: Chance of 0, 1, 2, 3, 4 speakers (normalised); none means noise or silence only.
+        silence_chance: Chance of digital silence where there is no speaker.
         overlap_chance: Chance that a turn starts before the one before it ends.
         pause_mean_s: Mean of the pause otherwise.
+        long_pause_chance: Chance that a pause is a long one instead, of 1 to 4 s.
+        bridged_frames: Pauses inside a turn of up to so many 20 ms frames are labelled as speech.
         room_chance: Chance that the voices are in a room.
         telephone_chance: Chance of a telephone line.
         recorded_noise_chance: Chance of recorded noise on top of the steady one.
         snr_db: Least and most ratio of speech to noise.
         gain_db: Least and most final gain.
-        speed: Slowest and fastest playing of a voice.
+        speeds: How fast a voice may be played; pitch and formants move along, so each is a voice of its own.
     """
 
-    seconds: float = 9.0
+    seconds: float = 6.0
     speaker_weights: tuple[float, ...] = (0.06, 0.16, 0.38, 0.28, 0.12)
+    silence_chance: float = 0.2
     overlap_chance: float = 0.35
     pause_mean_s: float = 0.35
+    long_pause_chance: float = 0.1
+    bridged_frames: int = BRIDGED_FRAMES
     room_chance: float = 0.45
     telephone_chance: float = 0.12
     recorded_noise_chance: float = 0.35
-    snr_db: tuple[float, float] = (5.0, 35.0)
-    gain_db: tuple[float, float] = (-20.0, 12.0)
-    speed: tuple[float, float] = (0.9, 1.1)
+    snr_db: tuple[float, float] = (3.0, 35.0)
+    gain_db: tuple[float, float] = (-24.0, 12.0)
+    speeds: tuple[float, ...] = (0.85, 0.92, 1.0, 1.08, 1.17)
 
 
 @dataclass(frozen=True)
@@ -53,11 +59,13 @@ class Conversation:
         audio: float32 ``[samples]`` in [-1, 1], 16 kHz.
         activity: bool ``[frames, speakers]`` at 20 ms; never more than two at once.
         speakers: Index of each column's voice in the bank.
+        speeds: Index of each column's speed in the configuration.
     """
 
     audio: NDArray[np.float32]
     activity: NDArray[np.bool_]
     speakers: tuple[int, ...]
+    speeds: tuple[int, ...]
 
 
 def simulate(bank: SpeechBank, config: SimulationConfig, seed: tuple[int, ...]) -> Conversation:
@@ -78,12 +86,14 @@ def simulate(bank: SpeechBank, config: SimulationConfig, seed: tuple[int, ...]) 
     frames = int(config.seconds * SAMPLE_RATE_HZ) // FRAME_SAMPLES
     tracks = np.zeros((len(voices), frames * FRAME_SAMPLES), dtype=np.float32)
     activity = np.zeros((frames, len(voices)), dtype=np.bool_)
-    speeds = rng.uniform(*config.speed, size=len(voices))
-    _fill_turns([bank.voices[v] for v in voices], config, rng, speeds, tracks, activity)
+    speeds = rng.integers(len(config.speeds), size=len(voices))
+    _fill_turns([bank.voices[v] for v in voices], config, rng, np.take(config.speeds, speeds), tracks, activity)
     speech = _mix_voices(tracks, config, rng)
+    if not voices and rng.random() < config.silence_chance:
+        return Conversation(speech, activity, (), ())
     noise = _noise(bank, config, rng, speech.size)
     audio = _master(speech + noise, config, rng)
-    return Conversation(audio, activity, tuple(voices))
+    return Conversation(audio, activity, tuple(voices), tuple(int(speed) for speed in speeds))
 
 
 def _fill_turns(
@@ -103,7 +113,7 @@ def _fill_turns(
     cursor = -int(rng.integers(0, 100))
     speaker = int(rng.integers(len(voices)))
     while cursor < frames:
-        clip, active = _draw_turn(voices[speaker], float(speeds[speaker]), rng)
+        clip, active = _draw_turn(voices[speaker], float(speeds[speaker]), config.bridged_frames, rng)
         # The second-latest end of all turns, and this speaker's own, bound the overlap to two voices.
         earliest = max(sorted(ends)[-2] if len(ends) > 1 else cursor, ends[speaker])
         start = max(cursor, earliest)
@@ -118,12 +128,14 @@ def _gap(config: SimulationConfig, rng: np.random.Generator, turn_frames: int) -
     """Frames from the end of the latest turn to the next start; negative for overlap."""
     if rng.random() < config.overlap_chance:
         return -int(rng.integers(5, max(6, min(100, int(0.9 * turn_frames)))))
-    long_pause = rng.random() < 0.06
-    pause_s = rng.uniform(1.0, 3.0) if long_pause else rng.exponential(config.pause_mean_s)
+    long_pause = rng.random() < config.long_pause_chance
+    pause_s = rng.uniform(1.0, 4.0) if long_pause else rng.exponential(config.pause_mean_s)
     return int(pause_s * SAMPLE_RATE_HZ / FRAME_SAMPLES)
 
 
-def _draw_turn(voice: Voice, speed: float, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def _draw_turn(
+    voice: Voice, speed: float, bridged_frames: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """A turn of at most 5 s (one in five a short one): samples at the speech level, and its active frames."""
     clip = voice.clips[int(rng.integers(len(voice.clips)))]
     longest_s = rng.uniform(0.3, 1.0) if rng.random() < 0.2 else rng.uniform(1.0, 5.0)
@@ -136,17 +148,31 @@ def _draw_turn(voice: Voice, speed: float, rng: np.random.Generator) -> tuple[ND
     level = np.sqrt(np.square(whole[: loud.size][loud]).mean()) if loud.any() else 1.0
     begin -= begin % FRAME_SAMPLES
     piece = whole[begin : begin + take] * np.float32(_SPEECH_LEVEL / max(float(level), 1e-4))
-    active = whole_active[begin // FRAME_SAMPLES : (begin + take) // FRAME_SAMPLES]
+    active = close_gaps(whole_active, bridged_frames)[begin // FRAME_SAMPLES : (begin + take) // FRAME_SAMPLES]
     return _change_speed(piece, active, speed)
+
+
+def play_at(audio: NDArray[np.float32], speed: float) -> NDArray[np.float32]:
+    """Play faster (above 1) or slower; pitch and formants move along, as if someone else spoke.
+
+    Args:
+        audio: float32 ``[samples]``.
+        speed: Factor, above 0.
+
+    Returns:
+        float32 ``[samples / speed]``, rounded down.
+    """
+    positions = np.arange(int(audio.size / speed)) * speed
+    return np.asarray(np.interp(positions, np.arange(audio.size), audio), dtype=np.float32)
 
 
 def _change_speed(
     piece: NDArray[np.float32], active: NDArray[np.bool_], speed: float
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Play faster or slower (pitch moves along), cut to whole frames, labels moved alike."""
-    frames = int(active.size / speed)
-    positions = np.arange(frames * FRAME_SAMPLES) * speed
-    fast = np.interp(positions, np.arange(piece.size), piece).astype(np.float32)
+    fast = play_at(piece, speed)
+    frames = min(int(active.size / speed), fast.size // FRAME_SAMPLES)
+    fast = fast[: frames * FRAME_SAMPLES]
     centres = np.minimum(((np.arange(frames) + 0.5) * speed).astype(np.int64), max(active.size - 1, 0))
     return fast, active[centres]
 

@@ -1,4 +1,4 @@
-"""Cut conversations into the model's windows."""
+"""Cut conversations, simulated and real, into the model's windows."""
 
 from __future__ import annotations
 
@@ -10,10 +10,16 @@ from numpy.typing import NDArray
 
 from voiceflow_ml.models.powerset import LOCAL_SPEAKERS
 from voiceflow_ml.models.signal import FRAME_SAMPLES
+from voiceflow_ml.training.data.meetings import Meeting
+from voiceflow_ml.training.simulate.acoustics import apply_channel, coloured_noise
+from voiceflow_ml.training.simulate.bank import SpeechBank, to_float
 from voiceflow_ml.training.simulate.conversation import Conversation
 
 ABSENT = -1
-"""In ``Windows.speakers``: no speaker in this slot."""
+"""In ``Windows.identities``: no known voice in this slot."""
+
+_MOST_AT_ONCE = 2
+"""The powerset holds no more."""
 
 
 @dataclass(frozen=True)
@@ -23,22 +29,23 @@ class Windows:
     Attributes:
         audio: float32 ``[windows, samples]``.
         activity: bool ``[windows, frames, 3]``; slots of absent speakers are never active.
-        speakers: int64 ``[windows, 3]``: index of each slot's voice in the bank, or ``ABSENT``.
+        identities: int64 ``[windows, 3]``: voice * speeds + speed of each slot, or ``ABSENT``.
     """
 
     audio: NDArray[np.float32]
     activity: NDArray[np.bool_]
-    speakers: NDArray[np.int64]
+    identities: NDArray[np.int64]
 
 
-def cut_windows(conversations: Iterable[Conversation], window_samples: int) -> Windows:
+def cut_windows(conversations: Iterable[Conversation], window_samples: int, *, speeds: int) -> Windows:
     """Cut every conversation into back-to-back windows; a remainder is dropped.
 
     Four speakers in one window are rare; then the three who talk most keep their labels.
 
     Args:
         conversations: What to cut.
-        window_samples: Length of a window, a multiple of 320.
+        window_samples: Length of a window, a multiple of 640.
+        speeds: How many speeds a voice may have, so that voice and speed make one number.
 
     Returns:
         All windows, in order.
@@ -47,24 +54,71 @@ def cut_windows(conversations: Iterable[Conversation], window_samples: int) -> W
         ValueError: No conversation is as long as one window.
     """
     frames = window_samples // FRAME_SAMPLES
-    audio, activity, speakers = [], [], []
+    audio, activity, identities = [], [], []
     for conversation in conversations:
+        names = [
+            voice * speeds + speed for voice, speed in zip(conversation.speakers, conversation.speeds, strict=True)
+        ]
         for number in range(conversation.activity.shape[0] // frames):
             part = conversation.activity[number * frames : (number + 1) * frames]
-            local, who = _local(part, conversation.speakers)
+            local, who = _local(part, names)
             audio.append(conversation.audio[number * window_samples : (number + 1) * window_samples])
             activity.append(local)
-            speakers.append(who)
+            identities.append(who)
     if not audio:
         raise ValueError(f"no conversation is as long as one window ({window_samples} samples)")
-    return Windows(np.stack(audio), np.stack(activity), np.stack(speakers))
+    return Windows(np.stack(audio), np.stack(activity), np.stack(identities))
 
 
-def _local(part: NDArray[np.bool_], voices: tuple[int, ...]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+def meeting_windows(bank: SpeechBank, rng: np.random.Generator, window_samples: int, count: int) -> Windows:
+    """Windows of real conversations at random places, seen through random channels and a little noise.
+
+    Args:
+        bank: Its meetings are drawn from, each at least as long as a window.
+        rng: Source of chance.
+        window_samples: Length of a window.
+        count: How many.
+
+    Returns:
+        The windows; every identity is ``ABSENT``, since who speaks is known in one recording only.
+    """
+    frames = window_samples // FRAME_SAMPLES
+    audio, activity = [], []
+    for _ in range(count):
+        meeting = bank.meetings[int(rng.integers(len(bank.meetings)))]
+        first = int(rng.integers(meeting.activity.shape[0] - frames + 1))
+        audio.append(_seen_anew(meeting, first * FRAME_SAMPLES, window_samples, rng))
+        names = [ABSENT] * meeting.activity.shape[1]
+        activity.append(_local(meeting.activity[first : first + frames], names)[0])
+    identities = np.full((count, LOCAL_SPEAKERS), ABSENT, dtype=np.int64)
+    return Windows(np.stack(audio), np.stack(activity), identities)
+
+
+def join(first: Windows, second: Windows) -> Windows:
+    """The windows of both, which must be of one length."""
+    return Windows(
+        np.concatenate([first.audio, second.audio]),
+        np.concatenate([first.activity, second.activity]),
+        np.concatenate([first.identities, second.identities]),
+    )
+
+
+def _seen_anew(meeting: Meeting, start: int, samples: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    piece = to_float(meeting.audio[start : start + samples])
+    piece = apply_channel(piece, rng, room=False, telephone=False)
+    level = np.sqrt(np.square(piece).mean()) + 1e-5
+    noise = coloured_noise(rng, samples) * np.float32(level * 10.0 ** (-rng.uniform(10.0, 40.0) / 20.0))
+    gain = np.float32(10.0 ** (rng.uniform(-15.0, 15.0) / 20.0))
+    return np.asarray(np.clip((piece + noise) * gain, -1.0, 1.0), dtype=np.float32)
+
+
+def _local(part: NDArray[np.bool_], names: list[int]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """The three who talk most, never more than two at once (of three, the one who talks least is let go)."""
     talk = part.sum(axis=0)
     order = [int(column) for column in np.argsort(-talk, kind="stable")[:LOCAL_SPEAKERS] if talk[column] > 0]
     local = np.zeros((part.shape[0], LOCAL_SPEAKERS), dtype=np.bool_)
     local[:, : len(order)] = part[:, order]
+    local &= np.cumsum(local, axis=1) <= _MOST_AT_ONCE
     who = np.full(LOCAL_SPEAKERS, ABSENT, dtype=np.int64)
-    who[: len(order)] = [voices[column] for column in order]
+    who[: len(order)] = [names[column] for column in order]
     return local, who
