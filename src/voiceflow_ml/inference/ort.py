@@ -50,7 +50,7 @@ class OnnxModel:
         self._target = target
         self._session = session
         self.inputs = tuple(_input_info(path, node) for node in session.get_inputs())
-        self._output_names = [node.name for node in session.get_outputs()]
+        self.output_names = tuple(str(node.name) for node in session.get_outputs())
 
     @property
     def target(self) -> Target:
@@ -83,7 +83,7 @@ class OnnxModel:
             except ConfigError as error:
                 raise ConfigError(f"{self.path}: {error}") from None
             feeds[info.name] = array
-        run, names_out = self._session.run, self._output_names
+        run, names_out = self._session.run, list(self.output_names)
         return lambda: run(names_out, feeds)
 
     def __call__(self, *inputs: object) -> list[Any]:

@@ -1,0 +1,1 @@
+"""Who speaks when: windows -> local activity -> embeddings -> clusters -> turns."""

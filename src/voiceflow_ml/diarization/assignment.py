@@ -1,0 +1,95 @@
+"""Which speaker each local speaker of each window is."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voiceflow_ml.diarization.clustering import Samples, centroids, find_speakers
+from voiceflow_ml.diarization.config import DiarizationConfig
+from voiceflow_ml.diarization.local import LocalWindows
+
+NOBODY = -1
+"""The label of a local speaker who does not talk."""
+
+
+def name_local_speakers(windows: LocalWindows, config: DiarizationConfig) -> NDArray[np.int64]:
+    """Cluster the embeddings of all windows and give every local speaker a global one.
+
+    Args:
+        windows: All windows of a recording.
+        config: The clustering's settings.
+
+    Returns:
+        int64 ``[windows, 3]``: the speaker from 0 on, or ``NOBODY``.
+    """
+    samples = clean_samples(windows, config)
+    if samples.windows.size == 0:
+        return np.full(windows.talk_s.shape, NOBODY, dtype=np.int64)
+    speakers = find_speakers(samples, config)
+    labels = assign(windows, speakers, config)
+    for _ in range(config.refinements):
+        within = labels[windows.alone_s >= _least_clean_s(windows, config)]
+        if within.max() + 1 < speakers.shape[0]:
+            break
+        speakers = centroids(samples, within)
+        labels = assign(windows, speakers, config)
+    return labels
+
+
+def clean_samples(windows: LocalWindows, config: DiarizationConfig) -> Samples:
+    """The embeddings of local speakers who talk alone for long enough.
+
+    Args:
+        windows: Any windows.
+        config: ``min_clean_s`` counts. Where nobody reaches it, whoever talks alone for longest takes part.
+    """
+    window, speaker = np.nonzero(windows.alone_s >= _least_clean_s(windows, config))
+    return Samples(
+        windows.embeddings[window, speaker].astype(np.float64),
+        window.astype(np.int64),
+        windows.alone_s[window, speaker].astype(np.float64),
+    )
+
+
+def assign(windows: LocalWindows, speakers: NDArray[np.float64], config: DiarizationConfig) -> NDArray[np.int64]:
+    """Give each local speaker the nearest global one.
+
+    Args:
+        windows: Any windows.
+        speakers: float64 ``[speakers, D]`` of length one.
+        config: ``distinct_in_window`` counts: then two local speakers of one window get two global
+            ones, those who talk longer alone weighing more, as far as there are enough.
+
+    Returns:
+        int64 ``[windows, 3]``: the speaker, or ``NOBODY``.
+    """
+    similarity = windows.embeddings.astype(np.float64) @ speakers.T
+    talks = windows.talk_s > 0.0
+    labels = np.where(talks, np.argmax(similarity, axis=2), NOBODY)
+    if config.distinct_in_window and speakers.shape[0] > 1:
+        for window in np.flatnonzero(talks.sum(axis=1) > 1):
+            labels[window] = _distinct(labels[window], similarity[window], windows.alone_s[window])
+    return labels.astype(np.int64)
+
+
+def _distinct(
+    labels: NDArray[np.int64], similarity: NDArray[np.float64], alone_s: NDArray[np.float32]
+) -> NDArray[np.int64]:
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415  (heavy)
+
+    local = np.flatnonzero(labels != NOBODY)
+    if np.unique(labels[local]).size == local.size:
+        return labels
+    # A short stretch's embedding says little, so it gives way; it keeps a say where it is the only one.
+    weighted = similarity[local] * (alone_s[local] + 0.1)[:, None]
+    chosen, speaker = linear_sum_assignment(weighted, maximize=True)
+    distinct = labels.copy()
+    distinct[local[chosen]] = speaker
+    return distinct
+
+
+def _least_clean_s(windows: LocalWindows, config: DiarizationConfig) -> float:
+    longest = float(windows.alone_s.max(initial=0.0))
+    # 1e-6: nobody who never talks alone takes part, and float32 seconds compare equal.
+    return max(1e-6, min(config.min_clean_s, longest) - 1e-6)
