@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from voiceflow_ml.commands import calibrate, compare, data, init, model, report
+from voiceflow_ml.commands import calibrate, compare, data, diarize, init, model, report
 from voiceflow_ml.errors import VoiceflowError
 
 USAGE_EXIT_CODE = 2
@@ -27,6 +27,7 @@ app.add_typer(report.app, name="report")
 compare.register(app)
 app.command("init")(init.init_command)
 app.command("calibrate")(calibrate.calibrate_command)
+app.command("diarize")(diarize.diarize_command)
 app.command("export")(model.export_command)
 app.command("evaluate-segmentation")(model.evaluate_command)
 

@@ -38,12 +38,20 @@ class ProgressLine:
 
     def watch(self, progress: Progress) -> None:
         """Write how far the measurement is, but not more often than anyone can read."""
-        if progress.elapsed_ns < self._next_ns:
-            return
-        self._next_ns = progress.elapsed_ns + self._interval_ns
         left_s = max(0, progress.time_budget_ns - progress.elapsed_ns) / NS_PER_S
         taken = f"{format_count(progress.samples)}/{format_count(progress.budget)} samples of each"
-        self.say(f"{taken}, at most {left_s:.0f} s left")
+        self.follow(progress.elapsed_ns, f"{taken}, at most {left_s:.0f} s left")
+
+    def follow(self, elapsed_ns: int, text: str) -> None:
+        """Write a message, but not more often than anyone can read.
+
+        Args:
+            elapsed_ns: since the work began.
+            text: what to say about it now.
+        """
+        if elapsed_ns >= self._next_ns:
+            self._next_ns = elapsed_ns + self._interval_ns
+            self.say(text)
 
     def __enter__(self) -> Self:
         """This line itself."""

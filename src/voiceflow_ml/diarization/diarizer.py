@@ -1,0 +1,91 @@
+"""Everything a diarization needs, opened once and used for many recordings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voiceflow_ml.diarization.config import DiarizationConfig
+from voiceflow_ml.diarization.encoders import Encoder
+from voiceflow_ml.diarization.offline import Progress, diarize
+from voiceflow_ml.diarization.segmenter import Embedder, OnnxSegmenter, Segmenter
+from voiceflow_ml.diarization.turns import Diarization
+from voiceflow_ml.models.shipped import shipped_model_path
+
+CONFIGS = {
+    Encoder.OWN: DiarizationConfig(),
+    Encoder.CAMPPLUS: DiarizationConfig(hop_s=1.0, merge_distance=0.5),
+}
+"""The settings that go with each encoder."""
+
+
+@dataclass(frozen=True)
+class Diarizer:
+    """A net, perhaps an encoder, and settings.
+
+    Attributes:
+        config: The settings.
+        segmenter: The net.
+        embedder: A speaker encoder instead of the net's own embeddings.
+    """
+
+    config: DiarizationConfig
+    segmenter: Segmenter
+    embedder: Embedder | None = None
+
+    def with_speakers(self, exactly: int | None, least: int | None, most: int | None) -> Diarizer:
+        """The same with another number of speakers; ``None`` leaves a bound as it is.
+
+        Raises:
+            ConfigError: The least is more than the most, or a number below 1.
+        """
+        config = replace(
+            self.config,
+            speakers=exactly,
+            min_speakers=self.config.min_speakers if least is None else least,
+            max_speakers=self.config.max_speakers if most is None else most,
+        )
+        return replace(self, config=config)
+
+    def __call__(self, source: str | Path | NDArray[np.floating], progress: Progress = lambda _: None) -> Diarization:
+        """Diarize one recording.
+
+        Args:
+            source: An audio file, or mono samples ``[samples]`` at 16 kHz.
+            progress: Called with the seconds of audio that are done.
+
+        Raises:
+            DataError: Audio that cannot be read, is empty, or holds NaN.
+        """
+        return diarize(source, self.config, self.segmenter, embedder=self.embedder, progress=progress)
+
+
+def open_diarizer(
+    model: Path | None = None,
+    *,
+    encoder: Encoder = Encoder.OWN,
+    threads: int = 1,
+    config: DiarizationConfig | None = None,
+) -> Diarizer:
+    """Open a model, and an encoder where one is asked for.
+
+    Args:
+        model: An ``.onnx`` of this package's contract; ``None`` is the shipped one.
+        encoder: Where embeddings come from.
+        threads: Of the net and of the encoder.
+        config: Settings; ``None`` is what goes with the encoder.
+
+    Raises:
+        ConfigError: The encoder's package is missing.
+        ModelFileError: The model is missing, damaged, or does not keep the contract.
+    """
+    embedder: Embedder | None = None
+    if encoder is Encoder.CAMPPLUS:
+        from voiceflow_ml.diarization.campplus import CampPlusEmbedder  # noqa: PLC0415
+
+        embedder = CampPlusEmbedder(threads=threads)
+    segmenter = OnnxSegmenter(model or shipped_model_path(), threads=threads)
+    return Diarizer(config or CONFIGS[encoder], segmenter, embedder)
