@@ -75,7 +75,8 @@ class OracleSegmenter:
         embeddings = np.zeros((batch, LOCAL_SPEAKERS, self._talk.voices.shape[1]), dtype=np.float32)
         numbers = np.rint(audio.reshape(batch, frames, FRAME_SAMPLES)[:, :, 0] / _STEP).astype(np.int64) - 1
         for index in range(batch):
-            active = self._talk.activity[np.maximum(numbers[index], 0)] & (numbers[index] >= 0)[:, None]
+            known = (numbers[index] >= 0) & (numbers[index] < self._talk.activity.shape[0])
+            active = self._talk.activity[np.where(known, numbers[index], 0)] & known[:, None]
             order = self._rng.permutation(np.argsort(-active.sum(axis=0), kind="stable")[:LOCAL_SPEAKERS])
             for frame, row in enumerate(active[:, order]):
                 logits[index, frame, CLASS_SPEAKERS.index(tuple(np.flatnonzero(row)[:2]))] = self._confidence

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from voiceflow_ml.commands import calibrate, compare, data, diarize, init, model, report
+from voiceflow_ml.commands import calibrate, compare, data, diarize, evaluate, init, model, report
 from voiceflow_ml.errors import VoiceflowError
 
 USAGE_EXIT_CODE = 2
@@ -28,6 +28,7 @@ compare.register(app)
 app.command("init")(init.init_command)
 app.command("calibrate")(calibrate.calibrate_command)
 app.command("diarize")(diarize.diarize_command)
+app.command("evaluate")(evaluate.evaluate_command)
 app.command("export")(model.export_command)
 app.command("evaluate-segmentation")(model.evaluate_command)
 

