@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from voiceflow_ml.diarization.assignment import NOBODY, assign, clean_samples, name_local_speakers
+from voiceflow_ml.diarization.assignment import NOBODY, assign, clean_samples, least_clean_s, name_local_speakers
 from voiceflow_ml.diarization.clustering import Samples, centroids, find_speakers, unit
 from voiceflow_ml.diarization.config import DiarizationConfig, Linkage
 from voiceflow_ml.diarization.local import LocalWindows
@@ -132,7 +132,7 @@ def test_who_hardly_talks_alone_is_named_by_the_others() -> None:
     voices = np.eye(3)
     embeddings = np.array([[voices[0], voices[1], voices[2]], [voices[0], voices[1], [0, 0, 0]]])
     windows = windows_of(embeddings, [[2.0, 2.0, 0.1], [2.0, 2.0, 0.0]])
-    assert clean_samples(windows, CONFIG).windows.tolist() == [0, 0, 1, 1]
+    assert clean_samples(windows, least_clean_s(windows, CONFIG)).windows.tolist() == [0, 0, 1, 1]
     labels = name_local_speakers(windows, CONFIG)
     assert labels[1].tolist() == [*labels[0, :2].tolist(), NOBODY]
     assert labels[0, 2] in (0, 1)

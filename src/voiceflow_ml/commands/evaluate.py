@@ -12,8 +12,10 @@ import typer
 
 from voiceflow_ml.commands.diarize import (
     EncoderOption,
+    Latency,
     Model,
     Settings,
+    Streaming,
     Threads,
     opened,
 )
@@ -37,6 +39,8 @@ def evaluate_command(
     skip_overlap: Annotated[bool, typer.Option("--skip-overlap", help="Leave overlapped speech out.")] = False,
     true_count: Annotated[bool, typer.Option("--true-count", help="Tell how many speakers there are.")] = False,
     out: Annotated[Path | None, typer.Option("--json", help="File for the scores and what they rest on.")] = None,
+    streaming: Streaming = False,
+    latency: Latency = 2.0,
     encoder: EncoderOption = Encoder.OWN,
     model: Model = None,
     threads: Threads = 1,
@@ -45,7 +49,7 @@ def evaluate_command(
     """Score who-speaks-when of whole recordings: DER with its parts, for each file and in total."""
     with needs_extra("evaluate"):
         importlib.import_module("pyannote.metrics.diarization")
-    diarizer = opened(model, encoder, threads, settings)
+    diarizer = opened(model, encoder, threads, settings, latency if streaming else None)
     from voiceflow_ml.diarization.evaluation import Evaluation, evaluate, find_pairs  # noqa: PLC0415
     from voiceflow_ml.diarization.scoring import Rules  # noqa: PLC0415
 
@@ -60,7 +64,7 @@ def evaluate_command(
     result = Evaluation(tuple(files), rules)
     typer.echo(f"{'total':<{width}}  {_line(result.total)}  RTF {result.rtf:.3f}")
     if out is not None:
-        how = {"encoder": str(encoder), "threads": threads, "true_count": true_count}
+        how = {"encoder": str(encoder), "threads": threads, "true_count": true_count, "streaming": streaming}
         basis = {"model": diarizer.model_facts, **how, "config": asdict(diarizer.config)}
         write_text_atomic(out, json.dumps({**result.to_dict(), **basis}, indent=1) + "\n")
 

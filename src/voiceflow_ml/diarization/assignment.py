@@ -23,13 +23,14 @@ def name_local_speakers(windows: LocalWindows, config: DiarizationConfig) -> NDA
     Returns:
         int64 ``[windows, 3]``: the speaker from 0 on, or ``NOBODY``.
     """
-    samples = clean_samples(windows, config)
+    least_s = least_clean_s(windows, config)
+    samples = clean_samples(windows, least_s)
     if samples.windows.size == 0:
         return np.full(windows.talk_s.shape, NOBODY, dtype=np.int64)
     speakers = find_speakers(samples, config)
     labels = assign(windows, speakers, config)
     for _ in range(config.refinements):
-        within = labels[windows.alone_s >= _least_clean_s(windows, config)]
+        within = labels[windows.alone_s >= least_s]
         if within.max() + 1 < speakers.shape[0]:
             break
         speakers = centroids(samples, within)
@@ -37,14 +38,17 @@ def name_local_speakers(windows: LocalWindows, config: DiarizationConfig) -> NDA
     return labels
 
 
-def clean_samples(windows: LocalWindows, config: DiarizationConfig) -> Samples:
+def clean_samples(windows: LocalWindows, least_s: float) -> Samples:
     """The embeddings of local speakers who talk alone for long enough.
 
     Args:
         windows: Any windows.
-        config: ``min_clean_s`` counts. Where nobody reaches it, whoever talks alone for longest takes part.
+        least_s: Seconds, above 0.
+
+    Returns:
+        In order of time; windows are numbered from 0 on.
     """
-    window, speaker = np.nonzero(windows.alone_s >= _least_clean_s(windows, config))
+    window, speaker = np.nonzero(windows.alone_s >= least_s)
     return Samples(
         windows.embeddings[window, speaker].astype(np.float64),
         window.astype(np.int64),
@@ -89,7 +93,8 @@ def _distinct(
     return distinct
 
 
-def _least_clean_s(windows: LocalWindows, config: DiarizationConfig) -> float:
+def least_clean_s(windows: LocalWindows, config: DiarizationConfig) -> float:
+    """``min_clean_s``, or where nobody reaches it what the longest talks alone."""
     longest = float(windows.alone_s.max(initial=0.0))
     # 1e-6: nobody who never talks alone takes part, and float32 seconds compare equal.
     return max(1e-6, min(config.min_clean_s, longest) - 1e-6)

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from voiceflow_ml.diarization.config import DiarizationConfig
 from voiceflow_ml.diarization.encoders import Encoder
 from voiceflow_ml.diarization.offline import Progress, diarize
+from voiceflow_ml.diarization.online import OnlineConfig
 from voiceflow_ml.diarization.segmenter import Embedder, OnnxSegmenter, Segmenter
+from voiceflow_ml.diarization.streaming import diarize_stream
 from voiceflow_ml.diarization.turns import Diarization
 from voiceflow_ml.models.shipped import shipped_model_path
 
@@ -30,12 +32,14 @@ class Diarizer:
         config: The settings.
         segmenter: The net.
         embedder: A speaker encoder instead of the net's own embeddings.
+        online: Where it is given, recordings are heard as streams.
         model_facts: Which net it is, for records: file name and SHA-256.
     """
 
     config: DiarizationConfig
     segmenter: Segmenter
     embedder: Embedder | None = None
+    online: OnlineConfig | None = None
     model_facts: dict[str, str] = field(default_factory=dict)
 
     def with_speakers(self, exactly: int | None, least: int | None, most: int | None) -> Diarizer:
@@ -62,6 +66,10 @@ class Diarizer:
         Raises:
             DataError: Audio that cannot be read, is empty, or holds NaN.
         """
+        if self.online is not None:
+            return diarize_stream(
+                source, self.config, self.segmenter, self.online, embedder=self.embedder, progress=progress
+            )
         return diarize(source, self.config, self.segmenter, embedder=self.embedder, progress=progress)
 
 
@@ -71,6 +79,7 @@ def open_diarizer(
     encoder: Encoder = Encoder.OWN,
     threads: int = 1,
     config: DiarizationConfig | None = None,
+    online: OnlineConfig | None = None,
 ) -> Diarizer:
     """Open a model, and an encoder where one is asked for.
 
@@ -79,6 +88,7 @@ def open_diarizer(
         encoder: Where embeddings come from.
         threads: Of the net and of the encoder.
         config: Settings; ``None`` is what goes with the encoder.
+        online: Hear recordings as streams.
 
     Raises:
         ConfigError: The encoder's package is missing.
@@ -92,4 +102,4 @@ def open_diarizer(
     path = model or shipped_model_path()
     segmenter = OnnxSegmenter(path, threads=threads)
     facts = {"file": path.name, "sha256": segmenter.sha256}
-    return Diarizer(config or CONFIGS[encoder], segmenter, embedder, facts)
+    return Diarizer(config or CONFIGS[encoder], segmenter, embedder, online, facts)

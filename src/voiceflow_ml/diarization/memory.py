@@ -1,0 +1,106 @@
+"""The voices heard so far in a stream, in bounded memory, under names that stay."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voiceflow_ml.diarization.clustering import Samples, find_speakers, unit
+from voiceflow_ml.diarization.config import DiarizationConfig
+
+_UNNAMED = -1
+
+
+class SpeakerMemory:
+    """Embeddings of a stream, clustered anew at every step.
+
+    Everything that is remembered is clustered again each time, so an early mistake is mended when more is heard.
+    A cluster keeps the name that most of its speech had before; a cluster without one gets the next.
+
+    Args:
+        config: The clustering's settings; ``speakers`` is taken for the most there may be, because nobody knows at
+            the start of a stream who is still to come.
+        most: Embeddings remembered; when there are more, the older ones are averaged in pairs of one name.
+    """
+
+    def __init__(self, config: DiarizationConfig, most: int) -> None:
+        self._config, self._most = config, most
+        self._samples = Samples(np.zeros((0, 0)), np.zeros(0, dtype=np.int64), np.zeros(0))
+        self._names = np.zeros(0, dtype=np.int64)
+        self._next_name = 0
+
+    def __len__(self) -> int:
+        """How many embeddings are remembered."""
+        return int(self._names.size)
+
+    def add(self, samples: Samples) -> None:
+        """Remember more embeddings; their window numbers must not occur yet."""
+        if samples.windows.size == 0:
+            return
+        self._samples = _joined(self._samples, samples) if len(self) else samples
+        self._names = np.concatenate([self._names, np.full(samples.windows.size, _UNNAMED)])
+        if len(self) > self._most:
+            self._compact()
+
+    def speakers(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Who has been heard.
+
+        Returns:
+            float64 ``[speakers, D]``: centroids of length one; and int64 ``[speakers]``: the name of each, from 0
+            on. Both empty before anyone was heard.
+        """
+        if len(self) == 0:
+            return np.zeros((0, 0)), np.zeros(0, dtype=np.int64)
+        found = find_speakers(self._samples, self._config)
+        nearest = np.argmax(self._samples.embeddings @ found.T, axis=1)
+        names = self._kept_names(nearest, found.shape[0])
+        self._names = names[nearest]
+        return found, names
+
+    def _kept_names(self, cluster: NDArray[np.int64], clusters: int) -> NDArray[np.int64]:
+        from scipy.optimize import linear_sum_assignment  # noqa: PLC0415  (heavy)
+
+        shared = np.zeros((clusters, self._next_name))
+        named = self._names != _UNNAMED
+        np.add.at(shared, (cluster[named], self._names[named]), self._samples.seconds[named])
+        names = np.full(clusters, _UNNAMED)
+        for row, column in zip(*linear_sum_assignment(shared, maximize=True), strict=True):
+            if shared[row, column] > 0.0:
+                names[row] = column
+        for row in np.flatnonzero(names == _UNNAMED):
+            names[row] = self._free_name(names)
+        return names
+
+    def _free_name(self, taken: NDArray[np.int64]) -> int:
+        """The next name; once there are as many as there may be, one that nobody has at present."""
+        if self._next_name >= self._config.max_speakers:
+            return next(name for name in range(self._next_name) if name not in taken)
+        self._next_name += 1
+        return self._next_name - 1
+
+    def _compact(self) -> None:
+        """Average the older half in pairs of neighbours of one name; their seconds add up."""
+        half = len(self) // 2
+        keep = np.arange(half, len(self))
+        embeddings, windows, seconds, names = [], [], [], []
+        for name in np.unique(self._names[:half]):
+            members = np.flatnonzero(self._names[:half] == name)
+            for pair in np.array_split(members, -(-members.size // 2)):
+                weights = self._samples.seconds[pair]
+                embeddings.append(unit(weights @ self._samples.embeddings[pair]))
+                windows.append(self._samples.windows[pair[0]])
+                seconds.append(weights.sum())
+                names.append(name)
+        # Averages are of several windows: what may not be linked is known of the newer half only.
+        older = Samples(np.array(embeddings), -1 - np.arange(len(windows)), np.array(seconds))
+        order = np.argsort(windows, kind="stable")
+        self._samples = _joined(older.take(order), self._samples.take(keep))
+        self._names = np.concatenate([np.array(names, dtype=np.int64)[order], self._names[keep]])
+
+
+def _joined(first: Samples, second: Samples) -> Samples:
+    return Samples(
+        np.concatenate([first.embeddings, second.embeddings]),
+        np.concatenate([first.windows, second.windows]),
+        np.concatenate([first.seconds, second.seconds]),
+    )
