@@ -12,6 +12,9 @@ from voiceflow_ml.diarization.local import LocalWindows
 NOBODY = -1
 """The label of a local speaker who does not talk."""
 
+_BLOCK_WINDOWS = 1_000
+"""Windows compared at once: what is needed beside the result does not grow with the recording."""
+
 
 def name_local_speakers(windows: LocalWindows, config: DiarizationConfig) -> NDArray[np.int64]:
     """Cluster the embeddings of all windows and give every local speaker a global one.
@@ -68,13 +71,17 @@ def assign(windows: LocalWindows, speakers: NDArray[np.float64], config: Diariza
     Returns:
         int64 ``[windows, 3]``: the speaker, or ``NOBODY``.
     """
-    similarity = windows.embeddings.astype(np.float64) @ speakers.T
     talks = windows.talk_s > 0.0
-    labels = np.where(talks, np.argmax(similarity, axis=2), NOBODY)
-    if config.distinct_in_window and speakers.shape[0] > 1:
-        for window in np.flatnonzero(talks.sum(axis=1) > 1):
-            labels[window] = _distinct(labels[window], similarity[window], windows.alone_s[window])
-    return labels.astype(np.int64)
+    labels = np.full(talks.shape, NOBODY, dtype=np.int64)
+    for first in range(0, len(windows), _BLOCK_WINDOWS):
+        block = slice(first, first + _BLOCK_WINDOWS)
+        similarity = windows.embeddings[block].astype(np.float64) @ speakers.T
+        labels[block] = np.where(talks[block], np.argmax(similarity, axis=2), NOBODY)
+        if config.distinct_in_window and speakers.shape[0] > 1:
+            for number in np.flatnonzero(talks[block].sum(axis=1) > 1):
+                window = first + number
+                labels[window] = _distinct(labels[window], similarity[number], windows.alone_s[window])
+    return labels
 
 
 def _distinct(

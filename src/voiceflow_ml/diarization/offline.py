@@ -51,7 +51,10 @@ def diarize(
     for part in local_windows(_windows(cutter, blocks), config, segmenter, embedder):
         parts.append(part)
         progress(cutter.samples / SAMPLE_RATE_HZ)
-    return decode(join_windows(parts), cutter.samples, config)
+    windows = join_windows(parts)
+    # Otherwise a long recording's windows would be held twice while it is decoded.
+    parts.clear()
+    return decode(windows, cutter.samples, config)
 
 
 def decode(windows: LocalWindows, samples: int, config: DiarizationConfig) -> Diarization:
