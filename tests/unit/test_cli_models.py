@@ -36,7 +36,7 @@ def test_help_names_the_commands_and_imports_nothing_heavy() -> None:
         "print(sorted({'torch', 'onnx', 'onnxruntime', 'scipy', 'soundfile', 'jinja2'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    for name in ("data", "train", "export", "evaluate-segmentation"):
+    for name in ("data", "train", "export", "evaluate-segmentation", "diarize", "evaluate "):
         assert name in done.stdout
     assert done.stdout.strip().endswith("[]")
 
@@ -49,6 +49,9 @@ def test_help_names_the_commands_and_imports_nothing_heavy() -> None:
         (("train", "fast-cnn"), "torch", "train"),
         (("export", "checkpoint.pt", "--out", "out"), "torch", "export"),
         (("evaluate-segmentation", str(shipped_model_path())), "onnxruntime", "export"),
+        (("diarize", "a.wav"), "onnxruntime", "diarize"),
+        (("diarize", "a.wav"), "soxr", "diarize"),
+        (("evaluate", "."), "pyannote", "evaluate"),
     ],
 )
 def test_a_missing_extra_is_one_sentence_with_the_line_that_installs_it(
