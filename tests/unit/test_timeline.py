@@ -30,8 +30,8 @@ def test_every_speaker_has_a_row_and_matches_share_a_colour() -> None:
 def test_the_same_turns_give_the_same_bytes_and_turns_lie_in_time() -> None:
     first = timeline("talk", [REFERENCE], 10.0).standalone()
     assert first == timeline("talk", [REFERENCE], 10.0).standalone()
-    # 118 px is second 0, 468 px second 10.
-    assert 'd="M118 54h140v12H118z"' in first
+    # 118 px is second 0, 458 px second 10.
+    assert 'd="M118 54h136v12H118z"' in first
 
 
 def test_a_recording_without_speech_says_so() -> None:

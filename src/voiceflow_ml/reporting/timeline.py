@@ -11,7 +11,7 @@ from voiceflow_ml.reporting.svg import WIDTH, Drawing, line, number, text
 from voiceflow_ml.rttm import Turn
 from voiceflow_ml.units import format_count
 
-_LEFT, _RIGHT = 118, WIDTH - 12
+_LEFT, _RIGHT = 118, WIDTH - 22
 _TOP = 34
 _ROW, _BAR = 20, 12
 _GAP = 14
