@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from voiceflow_ml.audio import read_wav
 from voiceflow_ml.models.fast_cnn import FastCnnConfig
 from voiceflow_ml.models.shipped import shipped_speech_path, shipped_speech_rttm_path
+from voiceflow_ml.models.transformer_config import EncoderShape, TransformerConfig
 from voiceflow_ml.rttm import read_rttm
 from voiceflow_ml.training.config import TrainConfig
 from voiceflow_ml.training.data.labels import Split
@@ -18,6 +19,20 @@ from voiceflow_ml.training.data.manifest import Clip, PackageRecord, shard_path,
 from voiceflow_ml.training.simulate.bank import SpeechBank, Voice
 from voiceflow_ml.training.simulate.conversation import SimulationConfig
 
+TINY_TRANSFORMER = TransformerConfig(
+    encoder=EncoderShape(
+        conv_channels=(8,) * 7,
+        conv_norm="layer",
+        width=16,
+        layers=2,
+        heads=2,
+        feed_forward=32,
+        position_taps=8,
+        position_groups=4,
+    ),
+    head_width=8,
+    embedding_dim=8,
+)
 TINY_MODEL = FastCnnConfig(
     mels=16,
     stem_channels=8,
