@@ -19,6 +19,7 @@ from voiceflow_ml.rttm import Turn, read_rttm
 from voiceflow_ml.training.simulate.bank import SpeechBank, Voice
 from voiceflow_ml.training.simulate.conversation import SimulationConfig, simulate
 from voiceflow_ml.training.simulate.corpus import CorpusConfig, conversation_turns, write_corpus
+from voiceflow_ml.training.teaching import Teaching
 
 BANK = shipped_bank()
 CONFIG = CorpusConfig("dev", 3, 7, (1, 2), SimulationConfig(seconds=2.0))
@@ -184,6 +185,24 @@ def test_a_set_may_grow_but_is_never_mixed_with_another(tmp_path: Path) -> None:
         write_corpus(replace(BANK, manifest_sha256="1" * 64), replace(CONFIG, count=4), tmp_path, quiet)
 
 
+def test_files_of_an_earlier_version_are_not_continued(tmp_path: Path) -> None:
+    manifest = write_corpus(BANK, CONFIG, tmp_path, quiet)
+    manifest.write_text(
+        manifest.read_text().replace('"version": 2', '"version": 1').replace('"teaching_sha256": "",', "")
+    )
+    with pytest.raises(DataError, match="made with another version; use another folder"):
+        write_corpus(BANK, CONFIG, tmp_path, quiet)
+
+
+def test_a_conversation_that_cannot_have_its_speakers_is_an_error_not_a_smaller_one(tmp_path: Path) -> None:
+    # The groups differ, but the encoder hears one and the same voice in both.
+    same = np.ones((2, 1, 1), dtype=np.float32)
+    names = tuple(voice.speaker for voice in BANK.voices)
+    alike = replace(BANK, teaching=Teaching("encoder", BANK.manifest_sha256, (1.0,), names, same, {}))
+    with pytest.raises(DataError, match="dev-0000: only 1 voices of the dev split could be mixed, not 2"):
+        write_corpus(alike, replace(CONFIG, speakers=(2, 2)), tmp_path, quiet)
+
+
 @pytest.mark.parametrize("content", ["", "[]", '{"conversations": [{}]}', '{"conversations": []}'])
 def test_a_damaged_manifest_is_one_sentence(tmp_path: Path, content: str) -> None:
     (tmp_path / "manifest.json").write_text(content)
@@ -203,7 +222,7 @@ def test_more_speakers_than_may_be_mixed_are_refused(tmp_path: Path) -> None:
         ({"count": 0}, "at least 1 conversation, got 0"),
         ({"seed": -1}, "seed must be at least 0, got -1"),
         ({"speakers": (3, 2)}, r"a range such as 2\.\.4, got 3\.\.2"),
-        ({"simulation": SimulationConfig(seconds=0.0)}, r"at least 0\.02 seconds, got 0\.0"),
+        ({"simulation": SimulationConfig(seconds=0.0)}, r"lasts 0\.02 to 14400 seconds, got 0\.0"),
         ({"simulation": SimulationConfig(seconds=float("nan"))}, "got nan"),
         ({"simulation": SimulationConfig(seconds=float("inf"))}, "got inf"),
     ],

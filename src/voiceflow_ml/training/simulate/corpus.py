@@ -10,7 +10,6 @@ Layout of a corpus folder::
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -28,10 +27,13 @@ from voiceflow_ml.training.data.labels import Split
 from voiceflow_ml.training.simulate.bank import SpeechBank
 from voiceflow_ml.training.simulate.conversation import Conversation, SimulationConfig, simulate
 
-CORPUS_VERSION = 1
+CORPUS_VERSION = 2
 MANIFEST_NAME = "manifest.json"
 CORPUS_STREAM = 2
 """Second part of every conversation's seed: training draws from stream 0, scoring of windows from 1."""
+
+_LONGEST_S = 4 * 3_600
+"""A conversation is made in memory, one track for each speaker."""
 
 _SAVE_EVERY = 20
 """Conversations between two writings of the manifest; what was made since the last is made again after a stop."""
@@ -66,8 +68,8 @@ class CorpusConfig:
             raise DataError(f"the seed must be at least 0, got {self.seed}")
         if not 0 <= fewest <= most:
             raise DataError(f"speakers must be a range such as 2..4, got {fewest}..{most}")
-        if not FRAME_SAMPLES / SAMPLE_RATE_HZ <= self.simulation.seconds < math.inf:
-            raise DataError(f"a conversation lasts at least 0.02 seconds, got {self.simulation.seconds}")
+        if not FRAME_SAMPLES / SAMPLE_RATE_HZ <= self.simulation.seconds <= _LONGEST_S:
+            raise DataError(f"a conversation lasts 0.02 to {_LONGEST_S} seconds, got {self.simulation.seconds}")
         weights = tuple(float(number >= fewest) for number in range(most + 1))
         object.__setattr__(self, "simulation", replace(self.simulation, speaker_weights=weights))
 
@@ -150,6 +152,11 @@ def _check_voices(bank: SpeechBank, config: CorpusConfig) -> None:
 
 def _write_conversation(bank: SpeechBank, config: CorpusConfig, number: int, stem: Path) -> Entry:
     conversation = simulate(bank, config.simulation, (config.seed, CORPUS_STREAM, number))
+    if len(conversation.speakers) < config.speakers[0]:
+        raise DataError(
+            f"{stem.name}: only {len(conversation.speakers)} voices of the {config.split} split could be mixed, not "
+            f"{config.speakers[0]}: the others are too much alike; ask for fewer speakers or prepare more packages"
+        )
     turns = conversation_turns(bank, conversation)
     wav, rttm = stem.with_suffix(".wav"), stem.with_suffix(".rttm")
     write_wav(wav, conversation.audio, SAMPLE_RATE_HZ)
@@ -174,6 +181,7 @@ def _settings(bank: SpeechBank, config: CorpusConfig) -> dict[str, Any]:
             {
                 "version": CORPUS_VERSION,
                 "data_manifest_sha256": bank.manifest_sha256,
+                "teaching_sha256": bank.teaching.sha256 if bank.teaching else "",
                 "sample_rate_hz": SAMPLE_RATE_HZ,
                 "config": asdict(config),
             }
@@ -189,7 +197,7 @@ def _read_entries(path: Path, settings: dict[str, Any]) -> list[Entry]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         entries = [Entry(**{**fields, "speakers": tuple(fields["speakers"])}) for fields in content["conversations"]]
-        before = {key: content[key] for key in settings}
+        before = {key: content.get(key) for key in settings if key != "config"} | {"config": content["config"]}
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{path}: damaged ({error!r}); delete it to make the conversations again") from error
     differing = [key for key in _flat(settings) if _flat(before).get(key) != _flat(settings)[key] and key != "count"]
