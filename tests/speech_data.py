@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from voiceflow_ml.audio import read_wav
@@ -18,6 +20,9 @@ from voiceflow_ml.training.data.labels import Split
 from voiceflow_ml.training.data.manifest import Clip, PackageRecord, shard_path, write_manifest, write_record
 from voiceflow_ml.training.simulate.bank import SpeechBank, Voice
 from voiceflow_ml.training.simulate.conversation import SimulationConfig
+
+# Networks this small gain nothing from threads, and lose seconds to them on a machine that others use, too.
+torch.set_num_threads(1)
 
 TINY_TRANSFORMER = TransformerConfig(
     encoder=EncoderShape(
@@ -55,6 +60,7 @@ TINY_RUN = TrainConfig(
     simulation=SimulationConfig(seconds=3.0),
     model=TINY_MODEL,
 )
+TINY_TRANSFORMER_RUN = replace(TINY_RUN, model=TINY_TRANSFORMER, precision="fp32")
 
 
 def rttm_turns() -> list[tuple[str, float, float]]:

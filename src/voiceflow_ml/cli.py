@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from voiceflow_ml.commands import calibrate, compare, data, diarize, evaluate, init, model, report
+from voiceflow_ml.commands import calibrate, compare, data, diarize, evaluate, init, model, report, train
 from voiceflow_ml.errors import VoiceflowError
 
 USAGE_EXIT_CODE = 2
@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data.app, name="data")
-app.add_typer(model.train_app, name="train")
+app.add_typer(train.app, name="train")
 app.add_typer(report.app, name="report")
 compare.register(app)
 app.command("init")(init.init_command)

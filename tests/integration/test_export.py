@@ -81,7 +81,7 @@ def test_a_failed_parity_proof_leaves_no_file(
 def test_a_graph_with_other_weights_fails_the_proof(exported: ExportResult, checkpoint_path: Path) -> None:
     model = load_model(load_checkpoint(checkpoint_path))
     with torch.no_grad():
-        model.classify.weight.add_(0.01)
+        model.get_parameter("classify.weight").add_(0.01)
     assert export_module.parity(model, exported.model_path, SPEECH)["powerset_logits"] > PARITY_LIMIT
 
 

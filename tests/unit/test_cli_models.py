@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from typer.testing import CliRunner
 from tests.speech_data import write_data_dir
 from voiceflow_ml import cli
 from voiceflow_ml.models.shipped import shipped_model_path
+from voiceflow_ml.training.checkpoint import load_checkpoint
+from voiceflow_ml.training.presets import transformer_run
 
 
 def run(*arguments: str) -> str:
@@ -47,6 +50,7 @@ def test_help_names_the_commands_and_imports_nothing_heavy() -> None:
         (("data", "prepare"), "soundfile", "train"),
         (("data", "simulate", "--out", "out"), "scipy", "train"),
         (("train", "fast-cnn"), "torch", "train"),
+        (("train", "transformer"), "transformers", "train"),
         (("export", "checkpoint.pt", "--out", "out"), "torch", "export"),
         (("evaluate-segmentation", str(shipped_model_path())), "onnxruntime", "export"),
         (("diarize", "a.wav"), "onnxruntime", "diarize"),
@@ -80,6 +84,32 @@ def test_evaluating_a_model_writes_the_scores_into_its_card(tmp_path: Path) -> N
     assert scores["dev"]["windows"] == 10
 
 
+def test_training_leaves_a_checkpoint_a_curve_and_a_picture_and_goes_on(tmp_path: Path) -> None:
+    data_dir = write_data_dir(tmp_path / "data")
+    out = tmp_path / "run"
+    command = ("train", "fast-cnn", "--preset", "small", "--data", str(data_dir), "--out", str(out))
+    options = ("--steps", "2", "--seed", "3", "--precision", "fp32", "--device", "cpu", "--validate-every", "0")
+    output = run(*command, *options, "--minutes", "0")
+    assert output.splitlines()[-1] == f"checkpoint: {out / 'checkpoint.pt'}"
+    assert load_checkpoint(out / "checkpoint.pt").step == 1
+    assert "step 2/2  loss " in run(*command, *options)
+    checkpoint = load_checkpoint(out / "checkpoint.pt")
+    assert (checkpoint.step, checkpoint.config.seed, checkpoint.config.architecture) == (2, 3, "fast-cnn")
+    assert (out / "learning-curve.csv").read_text().startswith("step,seconds,loss,")
+    before = (out / "learning-curve.svg").read_bytes()
+    assert before.startswith(b"<svg")
+    assert run("train", "plot", str(out)).strip() == str(out / "learning-curve.svg")
+    assert (out / "learning-curve.svg").read_bytes() == before
+
+
+def test_the_transformer_is_trained_by_the_same_command(tmp_path: Path) -> None:
+    data_dir = write_data_dir(tmp_path / "data")
+    options = ("--data", str(data_dir), "--out", str(tmp_path / "run"), "--steps", "1", "--validate-every", "0")
+    run("train", "transformer", "--preset", "small", "--head", "linear", *options)
+    config = load_checkpoint(tmp_path / "run" / "checkpoint.pt").config
+    assert config == replace(transformer_run("small", head="linear"), steps=1, validate_every=0)
+
+
 def test_simulated_conversations_are_files_that_a_second_run_keeps(tmp_path: Path) -> None:
     data_dir = write_data_dir(tmp_path / "data", split="dev")
     out = tmp_path / "out"
@@ -98,6 +128,9 @@ def test_user_errors_are_one_line_and_exit_code_2(
 ) -> None:
     missing = str(tmp_path / "none")
     assert "voiceflow data prepare" in refused(monkeypatch, capsys, "train", "fast-cnn", "--data", missing)
+    assert "no learning curve here" in refused(monkeypatch, capsys, "train", "plot", str(tmp_path))
+    transformer = ("train", "transformer", "--data", missing)
+    assert "give a folder with config.json" in refused(monkeypatch, capsys, *transformer, "--pretrained", missing)
     assert "no such checkpoint" in refused(monkeypatch, capsys, "export", missing, "--out", str(tmp_path))
     assert "no such model file" in refused(monkeypatch, capsys, "evaluate-segmentation", missing)
     model = str(shipped_model_path())

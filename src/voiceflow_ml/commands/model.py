@@ -1,9 +1,8 @@
-"""``voiceflow train``, ``export`` and ``evaluate-segmentation``."""
+"""``voiceflow export`` and ``evaluate-segmentation``."""
 
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Annotated
 
@@ -15,34 +14,6 @@ from voiceflow_ml.commands.extras import needs_extra
 from voiceflow_ml.errors import ConfigError
 from voiceflow_ml.models.shipped import shipped_speech_path
 from voiceflow_ml.models.signal import SAMPLE_RATE_HZ, WINDOW_SAMPLES
-
-train_app = typer.Typer(help="Train a model on simulated conversations of real voices.", no_args_is_help=True)
-
-
-@train_app.callback()
-def _train() -> None:
-    """Keep ``fast-cnn`` a sub-command although it is the only one."""
-
-
-@train_app.command("fast-cnn")
-def train_fast_cnn(
-    out: Annotated[Path, typer.Option(help="Run folder; a run that was stopped continues there.")] = Path(
-        "runs/fast-cnn"
-    ),
-    data: Annotated[Path, typer.Option(help="Folder that `voiceflow data prepare` filled.")] = DEFAULT_DATA_DIR,
-    steps: Annotated[int | None, typer.Option(help="Optimizer steps (default: the shipped model's).")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of weights and conversations.")] = 0,
-    minutes: Annotated[float | None, typer.Option(help="Stop and save after this much time.")] = None,
-) -> None:
-    """Train the Fast CNN; the defaults are the shipped model's."""
-    with needs_extra("train"):
-        from voiceflow_ml.training.config import TrainConfig  # noqa: PLC0415
-        from voiceflow_ml.training.simulate.bank import load_bank  # noqa: PLC0415
-        from voiceflow_ml.training.train import train  # noqa: PLC0415
-    config = TrainConfig(seed=seed) if steps is None else TrainConfig(seed=seed, steps=steps)
-    max_seconds = math.inf if minutes is None else 60.0 * minutes
-    checkpoint = train(config, load_bank(data, "train"), out, progress=typer.echo, max_seconds=max_seconds)
-    typer.echo(f"checkpoint: {checkpoint}")
 
 
 def export_command(

@@ -17,12 +17,12 @@ import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from voiceflow_ml.errors import ExportError
 from voiceflow_ml.files import atomic_path, hash_file, write_text_atomic
-from voiceflow_ml.models.fast_cnn import FastCnn, parameter_count
+from voiceflow_ml.models.fast_cnn import parameter_count
 from voiceflow_ml.models.powerset import CLASS_SPEAKERS
-from voiceflow_ml.models.shipped import MODEL_NAME
 from voiceflow_ml.models.signal import FRAME_SAMPLES, SAMPLE_RATE_HZ, WINDOW_SAMPLES
 from voiceflow_ml.training.checkpoint import Checkpoint, load_checkpoint, load_model
 
@@ -51,12 +51,12 @@ class ExportResult:
 
 
 def export(checkpoint_path: Path, out_dir: Path, *, speech: NDArray[np.float32]) -> ExportResult:
-    """Export a Fast CNN checkpoint and prove it equal to the trained network.
+    """Export a checkpoint and prove it equal to the trained network.
 
     Args:
-        checkpoint_path: A checkpoint of ``voiceflow train fast-cnn``.
-        out_dir: Receives ``fast-cnn.onnx`` and ``fast-cnn.json``; a failed export
-            leaves neither, and keeps files of an earlier export as they were.
+        checkpoint_path: A checkpoint of ``voiceflow train``.
+        out_dir: Receives ``fast-cnn.onnx`` and ``fast-cnn.json``, or ``transformer.*``; a failed
+            export leaves neither, and keeps files of an earlier export as they were.
         speech: float32 ``[samples]`` of real speech at 16 kHz, at least 3 s, for the proof.
 
     Returns:
@@ -71,9 +71,10 @@ def export(checkpoint_path: Path, out_dir: Path, *, speech: NDArray[np.float32])
         raise ExportError(f"parity is proved on at least {WINDOW_SAMPLES} samples of speech, got {list(speech.shape)}")
     checkpoint = load_checkpoint(checkpoint_path)
     model = load_model(checkpoint)
-    model_path, card_path = out_dir / f"{MODEL_NAME}.onnx", out_dir / f"{MODEL_NAME}.json"
+    name = checkpoint.config.architecture
+    model_path, card_path = out_dir / f"{name}.onnx", out_dir / f"{name}.json"
     with atomic_path(model_path) as temporary:
-        onnx.save(_to_onnx(model), temporary)
+        onnx.save(_to_onnx(model, name), temporary)
         errors = parity(model, temporary, speech)
         _check_parity(errors)
         digest = hash_file(temporary)
@@ -82,7 +83,7 @@ def export(checkpoint_path: Path, out_dir: Path, *, speech: NDArray[np.float32])
     return ExportResult(model_path, card_path, digest, errors)
 
 
-def parity(model: FastCnn, onnx_path: Path, speech: NDArray[np.float32]) -> dict[str, float]:
+def parity(model: nn.Module, onnx_path: Path, speech: NDArray[np.float32]) -> dict[str, float]:
     """Compare ONNX Runtime with torch: all windows as one batch, one window, and an odd length.
 
     Args:
@@ -133,7 +134,7 @@ def _check_parity(errors: dict[str, float]) -> None:
             )
 
 
-def _to_onnx(model: FastCnn) -> onnx.ModelProto:
+def _to_onnx(model: nn.Module, name: str) -> onnx.ModelProto:
     # Two windows, not one: an example of batch one would be baked in as a constant.
     example = torch.zeros(2, WINDOW_SAMPLES)
     try:
@@ -153,12 +154,12 @@ def _to_onnx(model: FastCnn) -> onnx.ModelProto:
     if program is None:
         raise ExportError("torch exported nothing")
     proto: onnx.ModelProto = program.model_proto
-    _describe(proto)
+    _describe(proto, name)
     onnx.checker.check_model(proto, full_check=True)
     return proto
 
 
-def _describe(proto: onnx.ModelProto) -> None:
+def _describe(proto: onnx.ModelProto, name: str) -> None:
     """Name the output's time axis, drop traces of the source tree, and say what the numbers mean."""
     logits = next(output for output in proto.graph.output if output.name == OUTPUT_NAMES[0])
     logits.type.tensor_type.shape.dim[1].dim_param = "frames"
@@ -170,7 +171,7 @@ def _describe(proto: onnx.ModelProto) -> None:
     for value in (*proto.graph.input, *proto.graph.output, *proto.graph.value_info):
         del value.metadata_props[:]
     facts: dict[str, Any] = {
-        "model": MODEL_NAME,
+        "model": name,
         "sample_rate_hz": SAMPLE_RATE_HZ,
         "window_samples": WINDOW_SAMPLES,
         "frame_samples": FRAME_SAMPLES,
@@ -194,10 +195,10 @@ def _quiet() -> Iterator[None]:
 
 
 def _card(
-    checkpoint: Checkpoint, model: FastCnn, digest: str, size_bytes: int, errors: dict[str, float]
+    checkpoint: Checkpoint, model: nn.Module, digest: str, size_bytes: int, errors: dict[str, float]
 ) -> dict[str, Any]:
     return {
-        "model": MODEL_NAME,
+        "model": checkpoint.config.architecture,
         "sha256": digest,
         "size_bytes": size_bytes,
         "parameters": parameter_count(model),

@@ -102,7 +102,10 @@ class Transformer(nn.Module):
         logits = self.classify(self.head(features))
         if activity is None:
             activity = torch.softmax(logits, dim=2) @ self.activity_of_class
-        return logits, self._embeddings(self.voice(features), activity)
+        voice = self.voice(features)
+        # Half precision would drown small deviations; in evaluation there is none to switch off.
+        with torch.autocast(audio.device.type, enabled=False) if self.training else contextlib.nullcontext():
+            return logits, self._embeddings(voice.float(), activity.float())
 
     def _embeddings(self, voice: Tensor, activity: Tensor) -> Tensor:
         """Weighted mean and deviation of ``voice`` ``[batch, frames, width]`` per speaker, projected."""

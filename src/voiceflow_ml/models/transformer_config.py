@@ -52,7 +52,7 @@ class EncoderShape:
 
 
 SMALL_ENCODER = EncoderShape(
-    conv_channels=(64, 64, 96, 96, 128, 128, 128),
+    conv_channels=(32, 32, 64, 64, 96, 96, 128),
     conv_norm="layer",
     width=128,
     layers=3,

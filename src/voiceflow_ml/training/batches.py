@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -36,6 +36,10 @@ class Batch:
     activity: Tensor
     classes: Tensor
     identities: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same windows on a device."""
+        return Batch(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
 def make_batch(bank: SpeechBank, config: TrainConfig, step: int) -> Batch:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from voiceflow_ml.errors import TrainingError
 from voiceflow_ml.files import atomic_path
-from voiceflow_ml.models.fast_cnn import FastCnn
 from voiceflow_ml.training.config import TrainConfig
+from voiceflow_ml.training.networks import build_network
+from voiceflow_ml.training.stopping import Stopping
 
 CHECKPOINT_VERSION = 1
+"""Fields that were added since have defaults, so every checkpoint of this version can be read."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,9 @@ class Checkpoint:
         model: State of the network.
         speaker_loss: State of the speaker loss.
         optimizer: State of the optimizer.
+        scaler: State of the loss's scale; empty without fp16.
+        stopping: How far the run is from stopping early.
+        losses: Segmentation and speaker loss of the steps since the last line of the learning curve.
     """
 
     config: TrainConfig
@@ -44,6 +50,9 @@ class Checkpoint:
     model: dict[str, Any]
     speaker_loss: dict[str, Any]
     optimizer: dict[str, Any]
+    scaler: dict[str, Any] = field(default_factory=dict)
+    stopping: Stopping = field(default_factory=Stopping)
+    losses: tuple[tuple[float, float], ...] = ()
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -64,6 +73,9 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "model": checkpoint.model,
         "speaker_loss": checkpoint.speaker_loss,
         "optimizer": checkpoint.optimizer,
+        "scaler": checkpoint.scaler,
+        "stopping": asdict(checkpoint.stopping),
+        "losses": [list(pair) for pair in checkpoint.losses],
     }
     try:
         with atomic_path(path) as temporary:
@@ -85,9 +97,12 @@ def load_checkpoint(path: Path) -> Checkpoint:
         fields = {key: value for key, value in content.items() if key != "version"}
         fields["config"] = TrainConfig.from_dict(fields["config"])
         fields["speakers"] = tuple(fields["speakers"])
+        fields.setdefault("teaching_sha256", "")
+        fields["stopping"] = Stopping(**fields.get("stopping", {}))
+        fields["losses"] = tuple((float(first), float(second)) for first, second in fields.get("losses", ()))
         return Checkpoint(**fields)
     except FileNotFoundError:
-        raise TrainingError(f"{path}: no such checkpoint; voiceflow train fast-cnn writes one") from None
+        raise TrainingError(f"{path}: no such checkpoint; voiceflow train writes one") from None
     except (
         OSError,
         RuntimeError,
@@ -100,13 +115,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise TrainingError(f"{path}: not a readable checkpoint ({type(error).__name__})") from error
 
 
-def load_model(checkpoint: Checkpoint) -> FastCnn:
+def load_model(checkpoint: Checkpoint) -> nn.Module:
     """The checkpoint's network, ready for inference.
 
     Raises:
         TrainingError: The weights do not fit the configuration.
     """
-    model = FastCnn(checkpoint.config.model)
+    model = build_network(checkpoint.config.model)
     try:
         model.load_state_dict(checkpoint.model)
     except RuntimeError as error:

@@ -1,14 +1,19 @@
-"""Every hyper-parameter of a Fast CNN training run, in one frozen record."""
+"""Every hyper-parameter of a training run, whatever the network, in one frozen record."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-from voiceflow_ml.errors import TrainingError
+from voiceflow_ml.errors import ConfigError, TrainingError
 from voiceflow_ml.models.fast_cnn import FastCnnConfig
 from voiceflow_ml.models.signal import SAMPLE_RATE_HZ, WINDOW_SAMPLES
+from voiceflow_ml.models.transformer_config import EncoderShape, TransformerConfig
 from voiceflow_ml.training.simulate.conversation import SimulationConfig
+
+Architecture = Literal["fast-cnn", "transformer"]
+Precision = Literal["fp32", "bf16", "fp16"]
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,8 @@ class TrainConfig:
             (short windows) and files (long ones).
         meeting_share: Share of a batch's windows that are cut from real conversations, where the data has any.
         learning_rate: The highest, reached after the warm-up.
+        encoder_rate: Learning rate of an encoder's weights, as a multiple of the others'; a pretrained one
+            wants a small one.
         warmup_steps: Steps of linear rise.
         weight_decay: Of AdamW.
         clip_norm: Largest norm of the gradient.
@@ -31,9 +38,13 @@ class TrainConfig:
         speaker_margin: Margin of the classification in the speaker loss, in cosine.
         speaker_scale: Scale of its cosines.
         min_alone_s: Seconds a speaker must talk alone in a window to count in it.
-        bf16: Whether the network runs under bfloat16 autocast.
+        precision: What the network computes in while it trains: fp32, or bf16 or fp16 under autocast
+            (fp16 with a scaled loss); weights and losses are fp32 in any case.
         log_every: Steps between two lines of the learning curve.
         save_every: Steps between two checkpoints.
+        validate_every: Steps between two scorings on the dev speakers, and one after the last step; 0 for none.
+        validate_conversations: Simulated conversations of 30 s that each of them scores.
+        patience: Scorings in a row without a better one that end the run early; 0 to never end it early.
         simulation: What conversations are like.
         model: Shape of the network.
     """
@@ -44,6 +55,7 @@ class TrainConfig:
     window_samples: tuple[int, ...] = (WINDOW_SAMPLES, 2 * WINDOW_SAMPLES)
     meeting_share: float = 0.06
     learning_rate: float = 2e-3
+    encoder_rate: float = 1.0
     warmup_steps: int = 60
     weight_decay: float = 0.01
     clip_norm: float = 5.0
@@ -52,11 +64,14 @@ class TrainConfig:
     speaker_margin: float = 0.1
     speaker_scale: float = 20.0
     min_alone_s: float = 0.5
-    bf16: bool = True
+    precision: Precision = "bf16"
     log_every: int = 20
     save_every: int = 100
+    validate_every: int = 0
+    validate_conversations: int = 20
+    patience: int = 10
     simulation: SimulationConfig = field(default_factory=SimulationConfig)
-    model: FastCnnConfig = field(default_factory=FastCnnConfig)
+    model: FastCnnConfig | TransformerConfig = field(default_factory=FastCnnConfig)
 
     def __post_init__(self) -> None:
         counts = {
@@ -64,22 +79,34 @@ class TrainConfig:
             "conversations_per_step": self.conversations_per_step,
             "log_every": self.log_every,
             "save_every": self.save_every,
+            "validate_conversations": self.validate_conversations,
         }
         for name, value in counts.items():
             if value < 1:
                 raise TrainingError(f"{name} must be at least 1, got {value}")
+        for name, value in (("validate_every", self.validate_every), ("patience", self.patience)):
+            if value < 0:
+                raise TrainingError(f"{name} must be at least 0, got {value}")
+        if self.precision not in PRECISIONS:
+            raise TrainingError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
         frames = self.simulation.seconds * SAMPLE_RATE_HZ
         for samples in self.window_samples:
             if not 640 <= samples <= frames or samples % 640:
                 raise TrainingError(
                     f"window_samples must be multiples of 640 up to a conversation's {frames:.0f}, got {samples}"
                 )
-        if not self.learning_rate > 0.0:
-            raise TrainingError(f"learning_rate must be positive, got {self.learning_rate}")
+        for name, rate in (("learning_rate", self.learning_rate), ("encoder_rate", self.encoder_rate)):
+            if not rate > 0.0:
+                raise TrainingError(f"{name} must be positive, got {rate}")
+
+    @property
+    def architecture(self) -> Architecture:
+        """The kind of network, by its name on the command line."""
+        return "fast-cnn" if isinstance(self.model, FastCnnConfig) else "transformer"
 
     def to_dict(self) -> dict[str, Any]:
         """As plain dicts, lists and numbers, for checkpoints and JSON."""
-        plain: dict[str, Any] = _lists(asdict(self))
+        plain: dict[str, Any] = _lists({"architecture": self.architecture, **asdict(self)})
         return plain
 
     @classmethod
@@ -89,16 +116,24 @@ class TrainConfig:
         Raises:
             TrainingError: Unknown or missing fields.
         """
+        fields = _tuples(plain)
+        # Runs from before there was a second network and a third precision say less.
+        architecture = fields.pop("architecture", "fast-cnn")
+        if "bf16" in fields:
+            fields["precision"] = "bf16" if fields.pop("bf16") else "fp32"
         try:
-            return cls(
-                **{
-                    **_tuples(plain),
-                    "simulation": SimulationConfig(**_tuples(plain["simulation"])),
-                    "model": FastCnnConfig(**_tuples(plain["model"])),
-                }
-            )
-        except (TypeError, KeyError) as error:
+            simulation = SimulationConfig(**_tuples(plain["simulation"]))
+            return cls(**{**fields, "simulation": simulation, "model": _model(architecture, _tuples(plain["model"]))})
+        except (TypeError, KeyError, ConfigError) as error:
             raise TrainingError(f"training configuration does not fit this version: {error}") from error
+
+
+def _model(architecture: str, fields: dict[str, Any]) -> FastCnnConfig | TransformerConfig:
+    if architecture == "fast-cnn":
+        return FastCnnConfig(**fields)
+    if architecture == "transformer":
+        return TransformerConfig(**{**fields, "encoder": EncoderShape(**_tuples(fields["encoder"]))})
+    raise TrainingError(f"unknown architecture {architecture!r}; known are fast-cnn and transformer")
 
 
 def _lists(value: Any) -> Any:

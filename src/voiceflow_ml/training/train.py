@@ -1,154 +1,48 @@
-"""Train Fast CNN on simulated conversations; resumes exactly where it stopped."""
+"""The one training loop, for every network: simulated conversations in, checkpoints and curves out.
+
+A run folder holds ``checkpoint.pt`` (the latest state, where a stopped run goes
+on exactly), ``best.pt`` (the state with the least error on dev, of a run that
+is validated), and the learning curves as CSV.
+"""
 
 from __future__ import annotations
 
-import csv
 import math
-import os
-import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from voiceflow_ml.errors import TrainingError
-from voiceflow_ml.files import atomic_path
-from voiceflow_ml.models.fast_cnn import FastCnn
-from voiceflow_ml.training.batches import Batch, batches
-from voiceflow_ml.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from voiceflow_ml.training.batches import batches
+from voiceflow_ml.training.checkpoint import load_checkpoint, save_checkpoint
 from voiceflow_ml.training.config import TrainConfig
-from voiceflow_ml.training.losses import PowersetLoss, SpeakerLoss, embeddable
+from voiceflow_ml.training.curve import CURVE_NAME, DEV_CURVE_NAME, CurvePoint, DevPoint, read_curve, write_curve
+from voiceflow_ml.training.evaluate import LocalDer
+from voiceflow_ml.training.run import Run, learning_rate
 from voiceflow_ml.training.simulate.bank import SpeechBank
+from voiceflow_ml.training.stopping import Stopping, validator
 
 CHECKPOINT_NAME = "checkpoint.pt"
-CURVE_NAME = "learning-curve.csv"
+BEST_NAME = "best.pt"
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
-class CurvePoint:
-    """One line of the learning curve: means over the steps since the line before."""
+class _Log:
+    """The curves of a run and where its files go."""
 
-    step: int
-    seconds: float
-    loss: float
-    segmentation_loss: float
-    speaker_loss: float
-    learning_rate: float
+    run_dir: Path
+    curve: list[CurvePoint]
+    dev_curve: list[DevPoint]
 
-
-class Run:
-    """A training run's network, losses and optimizer."""
-
-    def __init__(self, config: TrainConfig, bank: SpeechBank) -> None:
-        torch.manual_seed(config.seed)
-        self.config = config
-        self.bank = bank
-        self.step = 0
-        self.seconds = 0.0
-        self.model = FastCnn(config.model).train()
-        self.segmentation = PowersetLoss()
-        self.speaker = SpeakerLoss(
-            len(bank.voices) * len(config.simulation.speeds),
-            config.model.embedding_dim,
-            margin=config.speaker_margin,
-            scale=config.speaker_scale,
-            targets=_targets(config, bank),
-            teacher_weight=config.teacher_weight,
-        )
-        self.parameters = [*self.model.parameters(), *self.speaker.parameters()]
-        self.optimizer = torch.optim.AdamW(self.parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
-
-    def train_step(self, batch: Batch) -> tuple[float, float]:
-        """One optimizer step.
-
-        Args:
-            batch: This step's windows.
-
-        Returns:
-            Segmentation loss and speaker loss, before the step.
-
-        Raises:
-            TrainingError: The loss is not finite.
-        """
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.config, self.step)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.config.bf16):
-            logits, embeddings = self.model(batch.audio, batch.activity.float())
-        segmentation = self.segmentation(logits, batch.classes)
-        labels = embeddable(batch.activity, batch.identities, min_alone_s=self.config.min_alone_s)
-        speaker = self.speaker(embeddings, labels)
-        loss = segmentation + self.config.speaker_weight * speaker
-        if not bool(torch.isfinite(loss)):
-            raise TrainingError(f"loss is {loss.item()} at step {self.step}; lower learning_rate")
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
-        self.optimizer.step()
-        self.step += 1
-        return float(segmentation.detach()), float(speaker.detach())
-
-    def checkpoint(self) -> Checkpoint:
-        """The run's state between two steps."""
-        return Checkpoint(
-            config=self.config,
-            step=self.step,
-            seconds=self.seconds,
-            hardware=f"{os.cpu_count()}-core {platform.machine()} CPU",
-            manifest_sha256=self.bank.manifest_sha256,
-            teaching_sha256=self.bank.teaching.sha256 if self.bank.teaching else "",
-            speakers=tuple(voice.speaker for voice in self.bank.voices),
-            model=self.model.state_dict(),
-            speaker_loss=self.speaker.state_dict(),
-            optimizer=self.optimizer.state_dict(),
-        )
-
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Continue from a checkpoint.
-
-        Raises:
-            TrainingError: It was trained with another configuration or on other data.
-        """
-        if checkpoint.config != self.config:
-            raise TrainingError("the checkpoint was trained with another configuration; use another run folder")
-        if checkpoint.manifest_sha256 != self.bank.manifest_sha256:
-            raise TrainingError("the checkpoint was trained on other speech data; use another run folder")
-        if checkpoint.teaching_sha256 != (self.bank.teaching.sha256 if self.bank.teaching else ""):
-            raise TrainingError("the checkpoint was trained with another teacher; use another run folder")
-        self.model.load_state_dict(checkpoint.model)
-        self.speaker.load_state_dict(checkpoint.speaker_loss)
-        self.optimizer.load_state_dict(checkpoint.optimizer)
-        self.step, self.seconds = checkpoint.step, checkpoint.seconds
-
-
-def _targets(config: TrainConfig, bank: SpeechBank) -> torch.Tensor | None:
-    """Where the teacher puts every (voice, speed), ``[voices * speeds, dim]``; ``None`` without a teacher.
-
-    Raises:
-        TrainingError: The teacher heard other speeds, or its embeddings have another size.
-    """
-    if bank.teaching is None:
-        return None
-    if bank.teaching.speeds != config.simulation.speeds:
-        raise TrainingError(f"the teacher heard the speeds {bank.teaching.speeds}, not {config.simulation.speeds}")
-    rows = bank.teaching.target_rows(tuple(voice.speaker for voice in bank.voices))
-    if rows.shape[2] != config.model.embedding_dim:
-        raise TrainingError(f"embedding_dim must be the teacher's {rows.shape[2]}, got {config.model.embedding_dim}")
-    return torch.from_numpy(rows.reshape(-1, rows.shape[2]))
-
-
-def learning_rate(config: TrainConfig, step: int) -> float:
-    """Linear rise, then half a cosine down to zero.
-
-    Args:
-        config: The run.
-        step: Number of the step, from 0.
-    """
-    if step < config.warmup_steps:
-        return config.learning_rate * (step + 1) / config.warmup_steps
-    done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
-    return config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
+    def save(self, run: Run) -> None:
+        # The curves first: lines beyond the checkpoint are dropped on a resume, missing ones would stay missing.
+        write_curve(self.run_dir / CURVE_NAME, self.curve, CurvePoint)
+        if self.dev_curve:
+            write_curve(self.run_dir / DEV_CURVE_NAME, self.dev_curve, DevPoint)
+        save_checkpoint(self.run_dir / CHECKPOINT_NAME, run.checkpoint())
 
 
 def train(
@@ -157,57 +51,77 @@ def train(
     run_dir: Path,
     *,
     progress: Callable[[str], None],
+    dev: SpeechBank | None = None,
+    device: torch.device = _CPU,
     max_seconds: float = math.inf,
     clock: Callable[[], float] = time.monotonic,
 ) -> Path:
-    """Train until the last step or until the time is up; a second call continues.
+    """Train until the last step, until dev says enough, or until the time is up; a second call continues.
 
     Args:
         config: The run.
         bank: The training voices.
-        run_dir: Holds the checkpoint and the learning curve.
-        progress: Called with one line per point of the curve.
+        run_dir: Holds the checkpoints and the learning curves.
+        progress: Called with one line per point of a curve.
+        dev: The dev voices, for a run that is validated.
+        device: Where to compute; a run that goes on elsewhere is not the same to the last digit.
         max_seconds: Stop after this much wall time (of this call) and save.
         clock: Seconds, rising.
 
     Returns:
-        The checkpoint's path.
+        The path of the checkpoint to use: the best one of a run that is validated, or the latest.
 
     Raises:
-        TrainingError: The folder holds another run, or the loss is not finite.
+        TrainingError: The folder holds another run, the loss is not finite, or dev voices are missing.
+        ModelFileError: Pretrained weights cannot be had.
     """
-    run, curve = _open_run(config, bank, run_dir)
+    validate = validator(config, dev, device)
+    run, log = _open_run(config, bank, run_dir, device)
     before, started = run.seconds, clock()
-    losses: list[tuple[float, float]] = []
-    for batch in batches(bank, config, run.step):
-        losses.append(run.train_step(batch))
+    first_step = config.steps if run.stopping.is_over(config) else run.step
+    for batch in batches(bank, config, first_step):
+        run.train_step(batch)
         run.seconds = before + clock() - started
-        if run.step % config.log_every == 0 or run.step == config.steps:
-            curve.append(_point(run, losses))
-            progress(_progress_line(curve[-1], config.steps))
-            losses = []
-        out_of_time = clock() - started >= max_seconds
-        if run.step % config.save_every == 0 or run.step == config.steps or out_of_time:
-            save_checkpoint(run_dir / CHECKPOINT_NAME, run.checkpoint())
-            write_curve(run_dir / CURVE_NAME, curve)
-        if out_of_time:
+        is_last = run.step == config.steps
+        if is_last or run.step % config.log_every == 0:
+            log.curve.append(_take_point(run))
+            progress(_progress_line(log.curve[-1], config.steps))
+        if validate is not None and (is_last or run.step % config.validate_every == 0):
+            _score(run, log, validate(run.model), progress)
+        is_over = run.stopping.is_over(config) or clock() - started >= max_seconds
+        if is_over or is_last or run.step % config.save_every == 0:
+            log.save(run)
+        if is_over:
             break
-    return run_dir / CHECKPOINT_NAME
+    best = run_dir / BEST_NAME
+    return best if validate is not None and best.exists() else run_dir / CHECKPOINT_NAME
 
 
-def _open_run(config: TrainConfig, bank: SpeechBank, run_dir: Path) -> tuple[Run, list[CurvePoint]]:
-    """A new run, or the one in the folder with its curve up to the checkpoint."""
-    run = Run(config, bank)
+def _open_run(config: TrainConfig, bank: SpeechBank, run_dir: Path, device: torch.device) -> tuple[Run, _Log]:
+    """A new run, or the one in the folder with its curves up to the checkpoint."""
     path = run_dir / CHECKPOINT_NAME
     if not path.exists():
-        return run, []
-    run.restore(load_checkpoint(path))
-    return run, [point for point in read_curve(run_dir / CURVE_NAME) if point.step <= run.step]
+        return Run(config, bank, device), _Log(run_dir, [], [])
+    run = Run(config, bank, device, load_checkpoint(path))
+    curve = [point for point in read_curve(run_dir / CURVE_NAME, CurvePoint) if point.step <= run.step]
+    dev_curve = [point for point in read_curve(run_dir / DEV_CURVE_NAME, DevPoint) if point.step <= run.step]
+    return run, _Log(run_dir, curve, dev_curve)
 
 
-def _point(run: Run, losses: list[tuple[float, float]]) -> CurvePoint:
-    segmentation = sum(pair[0] for pair in losses) / len(losses)
-    speaker = sum(pair[1] for pair in losses) / len(losses)
+def _score(run: Run, log: _Log, errors: LocalDer, progress: Callable[[str], None]) -> None:
+    """Note a validation, and keep the network when it is the best so far."""
+    parts = (part / errors.reference for part in (errors.missed, errors.false_alarm, errors.confused))
+    log.dev_curve.append(DevPoint(run.step, round(run.seconds, 1), errors.der, *parts))
+    run.stopping = run.stopping.after(run.step, errors.der)
+    if run.stopping.best_step == run.step:
+        save_checkpoint(log.run_dir / BEST_NAME, run.checkpoint())
+    progress(_dev_line(run.step, errors.der, run.stopping, run.config))
+
+
+def _take_point(run: Run) -> CurvePoint:
+    segmentation = sum(pair[0] for pair in run.losses) / len(run.losses)
+    speaker = sum(pair[1] for pair in run.losses) / len(run.losses)
+    run.losses = []
     total = segmentation + run.config.speaker_weight * speaker
     rate = learning_rate(run.config, run.step - 1)
     return CurvePoint(run.step, round(run.seconds, 1), total, segmentation, speaker, rate)
@@ -221,28 +135,12 @@ def _progress_line(point: CurvePoint, steps: int) -> str:
     )
 
 
-def write_curve(path: Path, curve: list[CurvePoint]) -> None:
-    """Write the learning curve as CSV, atomically."""
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow([field.name for field in fields(CurvePoint)])
-        for point in curve:
-            writer.writerow([getattr(point, field.name) for field in fields(CurvePoint)])
-
-
-def read_curve(path: Path) -> list[CurvePoint]:
-    """Read a learning curve; none yet gives an empty list.
-
-    Raises:
-        TrainingError: The file is damaged.
-    """
-    if not path.exists():
-        return []
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream))
-        return [
-            CurvePoint(int(row["step"]), *(float(row[field.name]) for field in fields(CurvePoint)[1:])) for row in rows
-        ]
-    except (ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{path}: damaged learning curve ({error}); delete it to go on") from error
+def _dev_line(step: int, der: float, stopping: Stopping, config: TrainConfig) -> str:
+    if stopping.best_step == step:
+        return f"step {step}/{config.steps}  dev local DER {100 * der:.2f} %, the best so far"
+    patience = f" of {config.patience}" if config.patience else ""
+    ends = "; nothing better came, so the run ends here" if stopping.is_over(config) else ""
+    return (
+        f"step {step}/{config.steps}  dev local DER {100 * der:.2f} %, best {100 * stopping.best_der:.2f} % "
+        f"at step {stopping.best_step}, {stopping.stale}{patience} scorings ago{ends}"
+    )

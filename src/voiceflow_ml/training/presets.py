@@ -1,0 +1,81 @@
+"""Named training runs: what a command starts with before its options change it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from voiceflow_ml.models.fast_cnn import FastCnnConfig
+from voiceflow_ml.models.signal import WINDOW_SAMPLES
+from voiceflow_ml.models.transformer_config import SMALL_ENCODER, EncoderShape, Head, TransformerConfig
+from voiceflow_ml.training.config import TrainConfig
+
+Preset = Literal["small", "full"]
+_PRETRAINED_RATE = 0.05
+"""Learning rate of a pretrained encoder, as a multiple of what is new around it."""
+
+
+_SMALL = TrainConfig(
+    steps=400,
+    conversations_per_step=6,
+    window_samples=(WINDOW_SAMPLES,),
+    warmup_steps=30,
+    validate_every=50,
+    validate_conversations=10,
+    patience=5,
+)
+_FAST_CNN: dict[Preset, TrainConfig] = {
+    # The shipped model's. Its data never repeats, so the schedule of the learning rate ends it, not patience.
+    "full": TrainConfig(),
+    "small": replace(
+        _SMALL,
+        model=FastCnnConfig(width=96, blocks=4, attention_after=(), voice_width=96, voice_blocks=2, voice_channels=192),
+    ),
+}
+_TRANSFORMER: dict[Preset, tuple[TrainConfig, TransformerConfig]] = {
+    "full": (
+        TrainConfig(
+            steps=20_000,
+            conversations_per_step=16,
+            learning_rate=5e-4,
+            warmup_steps=1_000,
+            validate_every=500,
+            patience=10,
+            save_every=250,
+        ),
+        TransformerConfig(),
+    ),
+    "small": (
+        replace(_SMALL, learning_rate=1e-3),
+        TransformerConfig(encoder=SMALL_ENCODER, dropout=0.0, head_width=64, head_layers=1),
+    ),
+}
+
+
+def fast_cnn_run(name: Preset) -> TrainConfig:
+    """A named run of the Fast CNN.
+
+    Args:
+        name: ``small`` takes minutes on a CPU; ``full`` is what a GPU, or a CPU with hours, is for.
+    """
+    return _FAST_CNN[name]
+
+
+def transformer_run(
+    name: Preset, *, head: Head = "lstm", pretrained: str = "", shape: EncoderShape | None = None
+) -> TrainConfig:
+    """A named run of the transformer.
+
+    Args:
+        name: As for the Fast CNN.
+        head: What follows the encoder.
+        pretrained: Where the encoder's weights come from; empty for random ones. A pretrained
+            encoder's convolutions stay as they are, and its layers learn slowly.
+        shape: The encoder's, where it is not the preset's.
+    """
+    config, model = _TRANSFORMER[name]
+    model = replace(model, head=head, encoder=shape or model.encoder)
+    if not pretrained:
+        return replace(config, model=model)
+    model = replace(model, pretrained=pretrained, freeze_convolutions=True)
+    return replace(config, model=model, encoder_rate=_PRETRAINED_RATE)
