@@ -75,7 +75,7 @@ def test_a_run_that_ended_early_does_nothing_more(tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-@pytest.mark.parametrize("stop_at", [3, 4])
+@pytest.mark.parametrize("stop_at", [4, 5])
 @pytest.mark.parametrize("config", [TINY_RUN, TINY_TRANSFORMER_RUN], ids=["fast-cnn", "transformer"])
 def test_a_run_resumed_amid_its_patience_ends_at_the_same_step_with_the_same_digits(
     tmp_path: Path, config: TrainConfig, stop_at: int
