@@ -11,9 +11,12 @@ from tests.speech_data import write_data_dir
 from voiceflow_ml.errors import DataError
 from voiceflow_ml.training.data.manifest import read_manifest
 from voiceflow_ml.training.data.teach import teach
-from voiceflow_ml.training.data.voices import Heard, foreign_clips, label_means, mean_voice, merged_labels, unit
+from voiceflow_ml.training.data.voices import Heard, foreign_clips, label_means, mean_voice, merged_labels
 from voiceflow_ml.training.simulate.bank import load_bank
-from voiceflow_ml.training.teaching import TEACHING_NAME, Teaching, read_teaching, write_teaching
+from voiceflow_ml.training.simulate.clips import clip_windows
+from voiceflow_ml.training.simulate.conversation import SimulationConfig
+from voiceflow_ml.training.simulate.windows import ABSENT, Windows, join
+from voiceflow_ml.training.teaching import TEACHING_NAME, Teaching, read_teaching, unit, write_teaching
 
 DIM = 16
 
@@ -98,6 +101,9 @@ def test_teaching_places_every_voice_at_every_speed_and_training_reads_it(tmp_pa
     assert bank.teaching.encoder == "spectral"
     assert bank.teaching.targets.shape == (len(bank.voices), 2, DIM)
     np.testing.assert_allclose(np.linalg.norm(bank.teaching.targets, axis=2), 1.0, rtol=1e-5)
+    for voice in bank.voices:
+        assert voice.targets.shape == (len(voice.clips), DIM)
+        np.testing.assert_allclose(np.linalg.norm(voice.targets, axis=1), 1.0, atol=2e-3)
     assert lines[0] == f"shipped: hearing {len(read_manifest(data_dir)[0][0].clips)} clips"
     assert lines[-1] == f"voices: {len(bank.voices)}/{len(bank.voices)} heard at 2 speeds"
 
@@ -147,3 +153,44 @@ def test_damaged_or_foreign_teaching_is_named(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(DataError, match=r"teaching\.npz: damaged"):
             load_bank(data_dir, "train")
+
+
+def test_a_clip_at_another_speed_moves_as_its_voice_moves(tmp_path: Path) -> None:
+    data_dir = write_data_dir(tmp_path / "data")
+    teach(data_dir, spectral_encoder, "spectral", (0.9, 1.0), lambda _: None)
+    bank = load_bank(data_dir, "train")
+    assert bank.teaching is not None
+    own, moved = bank.teaching.target_rows((bank.voices[0].speaker,))[0, [1, 0]]
+    np.testing.assert_allclose(bank.at_speed(0, own, 0), moved, atol=1e-5)
+    np.testing.assert_allclose(bank.at_speed(0, own, 1), own, atol=1e-5)
+    with pytest.raises(DataError, match="run: voiceflow data teach"):
+        replace(bank, teaching=None).at_speed(0, own, 0)
+
+
+def test_windows_of_clips_hold_one_voice_and_what_the_teacher_heard_in_it(tmp_path: Path) -> None:
+    data_dir = write_data_dir(tmp_path / "data")
+    teach(data_dir, spectral_encoder, "spectral", (0.9, 1.0), lambda _: None)
+    bank = load_bank(data_dir, "train")
+    config = SimulationConfig(speeds=(0.9, 1.0))
+    first, again = (clip_windows(bank, config, np.random.default_rng(4), 48_000, 6) for _ in range(2))
+    np.testing.assert_array_equal(first.audio, again.audio)
+    assert first.audio.shape == (6, 48_000)
+    assert float(np.abs(first.audio).max()) <= 1.0
+    assert first.activity[:, :, 0].any(axis=1).all()
+    assert not first.activity[:, :, 1:].any()
+    assert (first.identities[:, 1:] == ABSENT).all()
+    assert first.identities[:, 0].max() < len(bank.voices) * 2
+    assert first.targets is not None
+    np.testing.assert_allclose(np.linalg.norm(first.targets[:, 0], axis=1), 1.0, atol=1e-3)
+    assert not first.targets[:, 1:].any()
+
+
+def test_joined_windows_without_a_clip_of_their_own_have_targets_of_zeros() -> None:
+    plain = Windows(
+        np.zeros((2, 640), dtype=np.float32), np.zeros((2, 2, 3), dtype=np.bool_), np.zeros((2, 3), dtype=np.int64)
+    )
+    taught = replace(plain, targets=np.ones((2, 3, 4), dtype=np.float32))
+    both = join(plain, taught)
+    assert both.targets is not None
+    assert both.targets.sum(axis=(1, 2)).tolist() == [0, 0, 12, 12]
+    assert join(plain, plain).targets is None

@@ -19,11 +19,12 @@ from voiceflow_ml.training.config import PRECISIONS, TrainConfig
 from voiceflow_ml.training.curve import CURVE_NAME, CurvePoint, read_curve
 from voiceflow_ml.training.data.meetings import Meeting
 from voiceflow_ml.training.losses import PowersetLoss, SpeakerLoss, embeddable
+from voiceflow_ml.training.presets import voices_run
 from voiceflow_ml.training.run import learning_rate
 from voiceflow_ml.training.simulate.bank import SpeechBank
 from voiceflow_ml.training.simulate.windows import ABSENT
 from voiceflow_ml.training.teaching import Teaching
-from voiceflow_ml.training.train import train
+from voiceflow_ml.training.train import begin, train
 
 BANK = shipped_bank()
 
@@ -189,6 +190,51 @@ def test_training_imitates_the_teacher_and_says_which(tmp_path: Path) -> None:
     assert load_checkpoint(plain).teaching_sha256 == ""
     with pytest.raises(TrainingError, match="with another teacher; use another run folder"):
         train(TINY_RUN, BANK, tmp_path / "taught", progress=quiet)
+
+
+def with_clip_targets(bank: SpeechBank) -> SpeechBank:
+    dim = TINY_MODEL.embedding_dim
+    voices = tuple(
+        replace(voice, targets=np.eye(dim, dtype=np.float32)[[number] * len(voice.clips)])
+        for number, voice in enumerate(bank.voices)
+    )
+    return replace(bank, voices=voices)
+
+
+def test_the_voice_branch_goes_on_alone_from_another_runs_weights(tmp_path: Path) -> None:
+    bank = with_clip_targets(taught_bank(TINY_MODEL.embedding_dim, TINY_RUN.simulation.speeds))
+    first = train(TINY_RUN, bank, tmp_path / "first", progress=quiet)
+    start = load_checkpoint(first)
+    config = replace(voices_run(start.config, "5" * 64), steps=2, conversations_per_step=1, clips_per_step=3)
+    begin(config, bank, tmp_path / "second", start)
+    second = load_checkpoint(train(config, bank, tmp_path / "second", progress=quiet))
+    assert second.config.start_sha256 == "5" * 64
+    assert second.step == 2
+    changed = {name for name, weight in start.model.items() if not torch.equal(weight, second.model[name])}
+    assert changed
+    assert all(name.startswith(("voice", "embed")) for name in changed)
+    # A folder that has a run is left as it is.
+    begin(config, bank, tmp_path / "second", start)
+    assert load_checkpoint(tmp_path / "second" / "checkpoint.pt").step == 2
+
+
+def test_weights_of_another_shape_or_of_other_voices_are_no_start(tmp_path: Path) -> None:
+    start = load_checkpoint(train(replace(TINY_RUN, steps=1), BANK, tmp_path / "run", progress=quiet))
+    wider = replace(TINY_RUN, model=replace(TINY_MODEL, width=24))
+    with pytest.raises(TrainingError, match="a network of another shape"):
+        begin(wider, BANK, tmp_path / "a", start)
+    with pytest.raises(TrainingError, match="trained on other voices"):
+        begin(TINY_RUN, replace(BANK, voices=BANK.voices[:1]), tmp_path / "b", start)
+    assert not (tmp_path / "a").exists()
+
+
+def test_the_teachers_word_on_a_clip_goes_before_its_word_on_the_voice() -> None:
+    loss = SpeakerLoss(1, 2, margin=0.0, scale=1.0, targets=torch.tensor([[0.0, 1.0]]), teacher_weight=1.0)
+    found, labels = torch.tensor([[[1.0, 0.0]] * 3]), torch.tensor([[0, ABSENT, ABSENT]])
+    own, none = torch.tensor([[[1.0, 0.0]] * 3]), torch.zeros(1, 3, 2)
+    with torch.no_grad():
+        assert float(loss(found, labels, none) - loss(found, labels, own)) == pytest.approx(1.0, abs=1e-5)
+        assert float(loss(found, labels, none)) == pytest.approx(float(loss(found, labels)), abs=1e-6)
 
 
 def test_a_teacher_of_other_speeds_or_size_is_refused(tmp_path: Path) -> None:

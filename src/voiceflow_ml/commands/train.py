@@ -97,6 +97,33 @@ def train_transformer(
     _train(_changed(config, seed, given), out, data, minutes=minutes, device=device)
 
 
+@app.command("voices")
+def train_voices(
+    start: Annotated[Path, typer.Argument(help="checkpoint.pt of a Fast CNN's run.")],
+    out: Annotated[Path, typer.Option(help="Run folder; a run that was stopped continues there.")] = Path(
+        "runs/fast-cnn-voices"
+    ),
+    data: Data = DEFAULT_DATA_DIR,
+    steps: Steps = None,
+    seed: Seed = 0,
+    minutes: Minutes = None,
+    device: Device = "auto",
+) -> None:
+    """Go on with the voice branch of a Fast CNN alone, clip by clip as the teacher hears; needs `data teach`."""
+    with needs_extra("train"):
+        from voiceflow_ml.files import hash_file  # noqa: PLC0415
+        from voiceflow_ml.training.checkpoint import load_checkpoint  # noqa: PLC0415
+        from voiceflow_ml.training.presets import voices_run  # noqa: PLC0415
+        from voiceflow_ml.training.simulate.bank import load_bank  # noqa: PLC0415
+        from voiceflow_ml.training.train import begin  # noqa: PLC0415
+    checkpoint = load_checkpoint(start)
+    if checkpoint.config.architecture != "fast-cnn":
+        raise ConfigError(f"{start}: a {checkpoint.config.architecture} has no voice branch; only a fast-cnn has")
+    config = _changed(voices_run(checkpoint.config, hash_file(start)), seed, {"steps": steps})
+    begin(config, load_bank(data, "train"), out, checkpoint)
+    _train(config, out, data, minutes=minutes, device=device)
+
+
 @app.command("plot")
 def plot_command(
     run: Annotated[Path, typer.Argument(help="Run folder of a training.")],

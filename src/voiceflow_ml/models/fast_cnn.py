@@ -103,9 +103,30 @@ class FastCnn(nn.Module):
         logits = self._segment(log_mel)
         if activity is None:
             activity = torch.softmax(logits, dim=2) @ self.activity_of_class
-        voice = self.voice(self.voice_stem(log_mel)).squeeze(2)
+        return logits, self._voices(log_mel, activity)
+
+    def embed_voices(self, audio: Tensor, activity: Tensor) -> Tensor:
+        """The voice branch by itself, for training it while segmentation rests.
+
+        Args:
+            audio: As in ``forward``.
+            activity: float32 ``[batch, frames, 3]``.
+
+        Returns:
+            ``embeddings`` as in ``forward``.
+        """
         with self._full_precision(audio.device):
-            return logits, self._embeddings(voice.float(), activity.float())
+            log_mel = self.log_mel(audio)
+        return self._voices(log_mel, activity)
+
+    def voice_parameters(self) -> list[nn.Parameter]:
+        """The weights of the voice branch."""
+        return [*self.voice_stem.parameters(), *self.voice.parameters(), *self.embed.parameters()]
+
+    def _voices(self, log_mel: Tensor, activity: Tensor) -> Tensor:
+        voice = self.voice(self.voice_stem(log_mel)).squeeze(2)
+        with self._full_precision(log_mel.device):
+            return self._embeddings(voice.float(), activity.float())
 
     def _full_precision(self, device: torch.device) -> contextlib.AbstractContextManager[object]:
         """Half precision off: it would drown quiet bins and small deviations in the rounding of large ones."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,11 +13,13 @@ from torch import Tensor
 from voiceflow_ml.models.powerset import activity_to_classes
 from voiceflow_ml.training.config import TrainConfig
 from voiceflow_ml.training.simulate.bank import SpeechBank
+from voiceflow_ml.training.simulate.clips import clip_windows
 from voiceflow_ml.training.simulate.conversation import simulate
 from voiceflow_ml.training.simulate.windows import cut_windows, join, meeting_windows
 
 _TRAINING_STREAM = 0
 _MEETING_STREAM = 3
+_CLIP_STREAM = 5
 _AHEAD = 3
 
 
@@ -30,16 +32,24 @@ class Batch:
         activity: bool ``[batch, frames, 3]``.
         classes: int64 ``[batch, frames]``.
         identities: int64 ``[batch, 3]``, as in ``Windows``.
+        targets: float32 ``[batch, 3, dim]``, as in ``Windows``.
     """
 
     audio: Tensor
     activity: Tensor
     classes: Tensor
     identities: Tensor
+    targets: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same windows on a device."""
-        return Batch(*(getattr(self, field.name).to(device) for field in fields(self)))
+        return Batch(
+            self.audio.to(device),
+            self.activity.to(device),
+            self.classes.to(device),
+            self.identities.to(device),
+            None if self.targets is None else self.targets.to(device),
+        )
 
 
 def make_batch(bank: SpeechBank, config: TrainConfig, step: int) -> Batch:
@@ -61,11 +71,17 @@ def make_batch(bank: SpeechBank, config: TrainConfig, step: int) -> Batch:
     if bank.meetings and real:
         rng = np.random.default_rng([config.seed, _MEETING_STREAM, step])
         windows = join(windows, meeting_windows(bank, rng, window_samples, real))
+    if config.clips_per_step:
+        rng = np.random.default_rng([config.seed, _CLIP_STREAM, step])
+        # As much speech in long windows as in short ones.
+        count = max(1, config.clips_per_step * min(config.window_samples) // window_samples)
+        windows = join(windows, clip_windows(bank, config.simulation, rng, window_samples, count))
     return Batch(
         torch.from_numpy(windows.audio),
         torch.from_numpy(windows.activity),
         torch.from_numpy(activity_to_classes(windows.activity)),
         torch.from_numpy(windows.identities),
+        None if windows.targets is None else torch.from_numpy(windows.targets),
     )
 
 

@@ -26,6 +26,9 @@ class TrainConfig:
         conversations_per_step: Simulated conversations in a batch, each cut into windows.
         window_samples: Lengths of windows; steps take them in turns, so that one network serves streams
             (short windows) and files (long ones).
+        clips_per_step: Windows of one voice alone in a batch, each with the teacher's word on just these clips.
+        voice_only: Train the voice branch alone; segmentation stays as it is.
+        start_sha256: The checkpoint whose weights the run began with; "" for random ones.
         meeting_share: Share of a batch's windows that are cut from real conversations, where the data has any.
         learning_rate: The highest, reached after the warm-up.
         encoder_rate: Learning rate of an encoder's weights, as a multiple of the others'; a pretrained one
@@ -50,9 +53,12 @@ class TrainConfig:
     """
 
     seed: int = 0
-    steps: int = 6_000
+    steps: int = 4_700
     conversations_per_step: int = 15
     window_samples: tuple[int, ...] = (WINDOW_SAMPLES, 2 * WINDOW_SAMPLES)
+    clips_per_step: int = 0
+    voice_only: bool = False
+    start_sha256: str = ""
     meeting_share: float = 0.06
     learning_rate: float = 2e-3
     encoder_rate: float = 1.0

@@ -76,12 +76,14 @@ class SpeakerLoss(nn.Module):
         self.teacher_weight = teacher_weight
         self.register_buffer("targets", targets, persistent=False)
 
-    def forward(self, embeddings: Tensor, identities: Tensor) -> Tensor:
+    def forward(self, embeddings: Tensor, identities: Tensor, targets: Tensor | None = None) -> Tensor:
         """The mean over the labelled embeddings; zero when there is none.
 
         Args:
             embeddings: float ``[batch, 3, dim]`` of length one.
             identities: int64 ``[batch, 3]``, or ``ABSENT``.
+            targets: float ``[batch, 3, dim]``: what the teacher says of just this speech; zeros
+                where it said something of the identity only.
 
         Returns:
             A scalar.
@@ -96,6 +98,9 @@ class SpeakerLoss(nn.Module):
         if self.targets is None:
             return loss
         wanted = self.targets[labels]
+        if targets is not None:
+            own = targets[known]
+            wanted = torch.where(own.square().sum(dim=1, keepdim=True) > 0.0, own, wanted)
         # A target of zeros has no direction to be far from.
         distance = (wanted.square().sum(dim=1) - (found * wanted).sum(dim=1)).mean()
         return loss + self.teacher_weight * distance

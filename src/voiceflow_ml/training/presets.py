@@ -61,6 +61,26 @@ def fast_cnn_run(name: Preset) -> TrainConfig:
     return _FAST_CNN[name]
 
 
+def voices_run(start: TrainConfig, start_sha256: str) -> TrainConfig:
+    """The run that follows a Fast CNN's: its voice branch alone, clip by clip as the teacher hears.
+
+    Args:
+        start: The configuration of the run whose weights it begins with.
+        start_sha256: Hash of that run's checkpoint.
+    """
+    return replace(
+        start,
+        steps=2_000,
+        conversations_per_step=4,
+        clips_per_step=40,
+        meeting_share=0.0,
+        voice_only=True,
+        start_sha256=start_sha256,
+        learning_rate=1e-3,
+        speaker_weight=1.0,
+    )
+
+
 def transformer_run(
     name: Preset, *, head: Head = "lstm", pretrained: str = "", shape: EncoderShape | None = None
 ) -> TrainConfig:

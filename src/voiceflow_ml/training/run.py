@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from voiceflow_ml.errors import TrainingError
+from voiceflow_ml.models.fast_cnn import FastCnn
 from voiceflow_ml.training.batches import Batch
 from voiceflow_ml.training.checkpoint import Checkpoint
 from voiceflow_ml.training.config import TrainConfig
@@ -53,6 +54,8 @@ class Run:
         self.segmentation = PowersetLoss().to(device)
         self.speaker = _speaker_loss(config, bank).to(device)
         groups = parameter_groups(self.model, self.speaker, config.encoder_rate)
+        if isinstance(self.model, FastCnn) and config.voice_only:
+            groups = [([*self.model.voice_parameters(), *self.speaker.parameters()], 1.0)]
         self.rates = [rate for _, rate in groups]
         self.parameters = [weight for weights, _ in groups for weight in weights]
         self.optimizer = torch.optim.AdamW(
@@ -78,16 +81,22 @@ class Run:
         batch = batch.to(self.device)
         dtype = _AUTOCAST[self.config.precision]
         with torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None):
-            logits, embeddings = self.model(batch.audio, batch.activity.float())
-        segmentation = self.segmentation(logits, batch.classes)
+            segmentation, embeddings = self._forward(batch)
         labels = embeddable(batch.activity, batch.identities, min_alone_s=self.config.min_alone_s)
-        speaker = self.speaker(embeddings, labels)
+        speaker = self.speaker(embeddings, labels, batch.targets)
         loss = segmentation + self.config.speaker_weight * speaker
         if not bool(torch.isfinite(loss)):
             raise TrainingError(f"loss is {loss.item()} at step {self.step}; lower learning_rate")
         self._descend(loss)
         self.step += 1
         self.losses.append((float(segmentation.detach()), float(speaker.detach())))
+
+    def _forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Segmentation loss and embeddings; the former is 0 where segmentation rests."""
+        if isinstance(self.model, FastCnn) and self.config.voice_only:
+            return torch.zeros((), device=self.device), self.model.embed_voices(batch.audio, batch.activity.float())
+        logits, embeddings = self.model(batch.audio, batch.activity.float())
+        return self.segmentation(logits, batch.classes), embeddings
 
     def _descend(self, loss: torch.Tensor) -> None:
         self.optimizer.zero_grad(set_to_none=True)
@@ -115,6 +124,21 @@ class Run:
             stopping=self.stopping,
             losses=tuple(self.losses),
         )
+
+    def begin_with(self, start: Checkpoint) -> None:
+        """Take another run's weights; everything else begins anew.
+
+        Raises:
+            TrainingError: Its network has another shape, or it knows other voices.
+        """
+        if start.config.model != self.config.model:
+            raise TrainingError("the checkpoint to begin with has a network of another shape")
+        if start.speakers != tuple(voice.speaker for voice in self.bank.voices):
+            raise TrainingError(
+                "the checkpoint to begin with was trained on other voices; use the same data and teacher"
+            )
+        self.model.load_state_dict(start.model)
+        self.speaker.load_state_dict(start.speaker_loss)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         if checkpoint.config != self.config:

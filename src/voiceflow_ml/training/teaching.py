@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -25,6 +25,11 @@ SAME_CONVERSATION_COSINE = 0.5
 """Voices that the encoder finds more alike than this are never put into one conversation."""
 
 
+def unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Rows of length one; a row of zeros stays one."""
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9), dtype=np.float32)
+
+
 @dataclass(frozen=True)
 class Teaching:
     """An encoder's verdicts on one data folder.
@@ -38,6 +43,7 @@ class Teaching:
             mean of all voices taken off, of length one.
         relabelled: Package -> clip -> speaker, for clips whose label was changed: voices that are one
             were merged; ``None`` for a clip that does not sound like its label.
+        clips: Package -> clip -> float32 ``[dim]``: where each training clip lies, as ``targets``.
         sha256: Hash of the file; "" before it is written.
     """
 
@@ -47,6 +53,7 @@ class Teaching:
     speakers: tuple[str, ...]
     targets: NDArray[np.float32]
     relabelled: dict[str, dict[str, str | None]]
+    clips: dict[str, dict[str, NDArray[np.float32]]] = field(default_factory=dict)
     sha256: str = ""
 
     def similarity(self, speakers: tuple[str, ...]) -> NDArray[np.float32]:
@@ -58,11 +65,15 @@ class Teaching:
         Returns:
             float32 ``[speakers, speakers]``.
         """
-        own = min(range(len(self.speeds)), key=lambda index: abs(self.speeds[index] - 1.0))
-        rows = self.target_rows(speakers)[:, own]
+        rows = self.target_rows(speakers)[:, self.own_speed]
         cosines = rows @ rows.T
         np.fill_diagonal(cosines, 1.0)
         return np.asarray(cosines, dtype=np.float32)
+
+    @property
+    def own_speed(self) -> int:
+        """Index of the speed at which voices are as they were recorded."""
+        return min(range(len(self.speeds)), key=lambda index: abs(self.speeds[index] - 1.0))
 
     def target_rows(self, speakers: tuple[str, ...]) -> NDArray[np.float32]:
         """The targets in the order of ``speakers``.
@@ -92,9 +103,13 @@ def write_teaching(data_dir: Path, teaching: Teaching) -> Path:
         "speeds": teaching.speeds,
         "speakers": teaching.speakers,
         "relabelled": teaching.relabelled,
+        "clips": {package: list(clips) for package, clips in teaching.clips.items()},
     }
+    rows = [target for clips in teaching.clips.values() for target in clips.values()]
+    # A cosine does not need more than half precision.
+    heard = np.array(rows, dtype=np.float16).reshape(-1, teaching.targets.shape[2])
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, targets=teaching.targets, facts=np.array(json.dumps(facts, sort_keys=True)))
+        np.savez(stream, targets=teaching.targets, clips=heard, facts=np.array(json.dumps(facts, sort_keys=True)))
     return path
 
 
@@ -116,6 +131,7 @@ def read_teaching(data_dir: Path, manifest_sha256: str) -> Teaching | None:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as content:
             facts: dict[str, Any] = json.loads(str(content["facts"]))
             targets = np.asarray(content["targets"], dtype=np.float32)
+            rows = iter(np.asarray(content["clips"], dtype=np.float32))
         version, heard = facts["version"], facts["manifest_sha256"]
         if version == TEACHING_VERSION and heard == manifest_sha256:
             return Teaching(
@@ -125,6 +141,7 @@ def read_teaching(data_dir: Path, manifest_sha256: str) -> Teaching | None:
                 tuple(facts["speakers"]),
                 targets,
                 facts["relabelled"],
+                {package: {name: next(rows) for name in names} for package, names in facts["clips"].items()},
                 hash_file(path),
             )
     except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:

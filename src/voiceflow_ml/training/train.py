@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from voiceflow_ml.training.batches import batches
-from voiceflow_ml.training.checkpoint import load_checkpoint, save_checkpoint
+from voiceflow_ml.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from voiceflow_ml.training.config import TrainConfig
 from voiceflow_ml.training.curve import CURVE_NAME, DEV_CURVE_NAME, CurvePoint, DevPoint, read_curve, write_curve
 from voiceflow_ml.training.evaluate import LocalDer
@@ -95,6 +95,25 @@ def train(
             break
     best = run_dir / BEST_NAME
     return best if validate is not None and best.exists() else run_dir / CHECKPOINT_NAME
+
+
+def begin(config: TrainConfig, bank: SpeechBank, run_dir: Path, start: Checkpoint) -> None:
+    """Make a run folder whose run has another's weights and no step behind it; ``train`` goes on there.
+
+    Args:
+        config: The run.
+        bank: The training voices.
+        run_dir: The folder; where it has a run already, that one is left as it is.
+        start: The run whose weights it begins with.
+
+    Raises:
+        TrainingError: The network has another shape, or knows other voices.
+    """
+    path = run_dir / CHECKPOINT_NAME
+    if not path.exists():
+        run = Run(config, bank, _CPU)
+        run.begin_with(start)
+        save_checkpoint(path, run.checkpoint())
 
 
 def _open_run(config: TrainConfig, bank: SpeechBank, run_dir: Path, device: torch.device) -> tuple[Run, _Log]:

@@ -14,10 +14,10 @@ from voiceflow_ml.files import atomic_path
 from voiceflow_ml.models.signal import SAMPLE_RATE_HZ
 from voiceflow_ml.training.data.labels import NOISE_SPEAKER
 from voiceflow_ml.training.data.manifest import Clip, PackageRecord, read_manifest, shard_path
-from voiceflow_ml.training.data.voices import Heard, foreign_clips, mean_voice, merged_labels, unit
+from voiceflow_ml.training.data.voices import Heard, foreign_clips, mean_voice, merged_labels
 from voiceflow_ml.training.simulate.bank import load_bank, to_float
 from voiceflow_ml.training.simulate.conversation import play_at
-from voiceflow_ml.training.teaching import Teaching, write_teaching
+from voiceflow_ml.training.teaching import Teaching, unit, write_teaching
 
 Encoder = Callable[[NDArray[np.float32]], NDArray[np.floating]]
 """float32 ``[samples]`` at 16 kHz -> ``[dim]`` of length one."""
@@ -61,10 +61,21 @@ def teach(data_dir: Path, encoder: Encoder, encoder_name: str, speeds: tuple[flo
     )
     relabelled, centre = _check_labels(records, clips, heard, progress)
     nobody = np.zeros((0, len(speeds), embeddings.shape[1]), dtype=np.float32)
-    bare = Teaching(encoder_name, digest, speeds, (), nobody, relabelled)
+    heard_of = _by_package(clips, unit(embeddings - centre))
+    bare = Teaching(encoder_name, digest, speeds, (), nobody, relabelled, heard_of)
     write_teaching(data_dir, bare)
     speakers, targets = _place_voices(data_dir, encoder, speeds, centre, progress)
     return write_teaching(data_dir, replace(bare, speakers=speakers, targets=targets))
+
+
+def _by_package(
+    clips: list[tuple[PackageRecord, Clip]], targets: NDArray[np.float32]
+) -> dict[str, dict[str, NDArray[np.float32]]]:
+    found: dict[str, dict[str, NDArray[np.float32]]] = defaultdict(dict)
+    for (record, clip), target in zip(clips, targets, strict=True):
+        if clip.split == "train":
+            found[record.package][clip.name] = target
+    return dict(found)
 
 
 def _is_heard(clip: Clip) -> bool:

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 
+from voiceflow_ml.training.teaching import unit
+
 SAME_VOICE_COSINE = 0.85
 """Labels of one package and split whose voices are more alike than this are one speaker (of the raw embeddings)."""
 
@@ -37,11 +39,6 @@ class Heard:
     seconds: NDArray[np.float64]
     speakers: tuple[str, ...]
     places: tuple[tuple[str, str], ...]
-
-
-def unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Rows of length one; a row of zeros stays one."""
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9), dtype=np.float32)
 
 
 def mean_voice(heard: Heard) -> NDArray[np.float32]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from voiceflow_ml.models.signal import SAMPLE_RATE_HZ
 from voiceflow_ml.training.data.labels import NOISE_SPEAKER, Split
 from voiceflow_ml.training.data.manifest import Clip, read_manifest, shard_path
 from voiceflow_ml.training.data.meetings import Meeting, load_meetings
-from voiceflow_ml.training.teaching import SAME_CONVERSATION_COSINE, Teaching, read_teaching
+from voiceflow_ml.training.teaching import SAME_CONVERSATION_COSINE, Teaching, read_teaching, unit
 
 MIN_SPEAKER_SECONDS = 5.0
 """Speakers with less speech than this are left out: too little to be known by."""
@@ -25,11 +25,19 @@ _FULL_SCALE = np.float32(1.0 / 32768.0)
 
 @dataclass(frozen=True)
 class Voice:
-    """One speaker's clips, as int16 arrays at 16 kHz."""
+    """One speaker's clips.
+
+    Attributes:
+        speaker: Whose.
+        group: Voices of one group might be one person.
+        clips: int16 arrays at 16 kHz.
+        targets: float32 ``[clips, dim]``: where a teacher puts each clip, zeros for one that it did not hear.
+    """
 
     speaker: str
     group: str
     clips: tuple[NDArray[np.int16], ...]
+    targets: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
 
     @cached_property
     def seconds(self) -> float:
@@ -78,6 +86,29 @@ class SpeechBank:
             drawn.append(int(rng.choice(len(self.voices), p=free / free.sum())))
         return drawn
 
+    def at_speed(self, voice: int, target: NDArray[np.float32], speed: int) -> NDArray[np.float32]:
+        """Where a clip lies when it is played at another speed: moved as its voice moves.
+
+        Args:
+            voice: Index of the voice.
+            target: float32 ``[dim]``, where the clip lies at its own speed.
+            speed: Index of the speed.
+
+        Raises:
+            DataError: No teacher has heard the voices.
+        """
+        if self.teaching is None:
+            raise DataError("no encoder has heard these voices; run: voiceflow data teach")
+        return unit(target + self._moves[voice, speed])
+
+    @cached_property
+    def _moves(self) -> NDArray[np.float32]:
+        """How each speed moves each voice, ``[voices, speeds, dim]``."""
+        if self.teaching is None:
+            return np.zeros((0, 0, 0), dtype=np.float32)
+        rows = self.teaching.target_rows(tuple(voice.speaker for voice in self.voices))
+        return np.asarray(rows - rows[:, self.teaching.own_speed][:, None], dtype=np.float32)
+
     @cached_property
     def _alike(self) -> NDArray[np.bool_]:
         """Pairs that might be one person, bool ``[voices, voices]``."""
@@ -100,6 +131,7 @@ def load_bank(data_dir: Path, split: Split) -> SpeechBank:
     records, digest = read_manifest(data_dir)
     teaching = read_teaching(data_dir, digest)
     clips: dict[str, list[NDArray[np.int16]]] = defaultdict(list)
+    targets: dict[str, list[NDArray[np.float32]]] = defaultdict(list)
     groups: dict[str, str] = {}
     noises: list[NDArray[np.int16]] = []
     for record in records:
@@ -115,12 +147,23 @@ def load_bank(data_dir: Path, split: Split) -> SpeechBank:
                 noises.append(samples)
             elif speaker is not None:
                 clips[speaker].append(samples)
+                targets[speaker].append(_target(teaching, record.package, clip))
                 groups.setdefault(speaker, clip.group)
-    voices = tuple(Voice(speaker, groups[speaker], tuple(found)) for speaker, found in sorted(clips.items()))
+    voices = tuple(
+        Voice(speaker, groups[speaker], tuple(found), np.stack(targets[speaker]))
+        for speaker, found in sorted(clips.items())
+    )
     voices = tuple(voice for voice in voices if voice.seconds >= MIN_SPEAKER_SECONDS)
     if not voices:
         raise DataError(f"{data_dir}: no speaker of the {split} split; prepare more packages")
     return SpeechBank(voices, tuple(noises), digest, teaching, load_meetings(data_dir, split))
+
+
+def _target(teaching: Teaching | None, package: str, clip: Clip) -> NDArray[np.float32]:
+    if teaching is None:
+        return np.zeros(0, dtype=np.float32)
+    nothing = np.zeros(teaching.targets.shape[2], dtype=np.float32)
+    return teaching.clips.get(package, {}).get(clip.name, nothing)
 
 
 def _speaker(clip: Clip, relabelled: dict[str, str | None]) -> str | None:

@@ -91,8 +91,7 @@ def simulate(bank: SpeechBank, config: SimulationConfig, seed: tuple[int, ...]) 
     speech = _mix_voices(tracks, config, rng)
     if not voices and rng.random() < config.silence_chance:
         return Conversation(speech, activity, (), ())
-    noise = _noise(bank, config, rng, speech.size)
-    audio = _master(speech + noise, config, rng)
+    audio = add_noise(speech, bank, config, rng)
     return Conversation(audio, activity, tuple(voices), tuple(int(speed) for speed in speeds))
 
 
@@ -201,6 +200,23 @@ def _mix_voices(tracks: NDArray[np.float32], config: SimulationConfig, rng: np.r
         gain = np.float32(10.0 ** (rng.uniform(-5.0, 5.0) / 20.0))
         mix += gain * apply_channel(track, rng, room=room, telephone=telephone)
     return mix
+
+
+def add_noise(
+    speech: NDArray[np.float32], bank: SpeechBank, config: SimulationConfig, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Speech as it is recorded: noise on top, and a level.
+
+    Args:
+        speech: float32 ``[samples]``, active speech at -26 dB full scale.
+        bank: Recorded noises.
+        config: Which noise, which levels.
+        rng: Source of chance.
+
+    Returns:
+        float32 ``[samples]`` in [-1, 1].
+    """
+    return _master(speech + _noise(bank, config, rng, speech.size), config, rng)
 
 
 def _noise(bank: SpeechBank, config: SimulationConfig, rng: np.random.Generator, samples: int) -> NDArray[np.float32]:

@@ -30,11 +30,14 @@ class Windows:
         audio: float32 ``[windows, samples]``.
         activity: bool ``[windows, frames, 3]``; slots of absent speakers are never active.
         identities: int64 ``[windows, 3]``: voice * speeds + speed of each slot, or ``ABSENT``.
+        targets: float32 ``[windows, 3, dim]``: where the teacher puts what is heard in a slot; zeros
+            where only its identity is known. ``None`` where that is so for all.
     """
 
     audio: NDArray[np.float32]
     activity: NDArray[np.bool_]
     identities: NDArray[np.int64]
+    targets: NDArray[np.float32] | None = None
 
 
 def cut_windows(conversations: Iterable[Conversation], window_samples: int, *, speeds: int) -> Windows:
@@ -100,7 +103,21 @@ def join(first: Windows, second: Windows) -> Windows:
         np.concatenate([first.audio, second.audio]),
         np.concatenate([first.activity, second.activity]),
         np.concatenate([first.identities, second.identities]),
+        _join_targets(first, second),
     )
+
+
+def _join_targets(first: Windows, second: Windows) -> NDArray[np.float32] | None:
+    """Targets of both, zeros for windows without."""
+    given = [windows.targets for windows in (first, second) if windows.targets is not None]
+    if not given:
+        return None
+    dim = given[0].shape[2]
+    parts = [
+        np.zeros((*windows.identities.shape, dim), dtype=np.float32) if windows.targets is None else windows.targets
+        for windows in (first, second)
+    ]
+    return np.concatenate(parts)
 
 
 def _seen_anew(meeting: Meeting, start: int, samples: int, rng: np.random.Generator) -> NDArray[np.float32]:
