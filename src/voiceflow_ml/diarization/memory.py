@@ -54,7 +54,8 @@ class SpeakerMemory:
         found = find_speakers(self._samples, self._config)
         nearest = np.argmax(self._samples.embeddings @ found.T, axis=1)
         names = self._kept_names(nearest, found.shape[0])
-        self._names = names[nearest]
+        # The first name stays: it is the one under which the speech came out, or is about to.
+        self._names = np.where(self._names == _UNNAMED, names[nearest], self._names)
         return found, names
 
     def _kept_names(self, cluster: NDArray[np.int64], clusters: int) -> NDArray[np.int64]:
