@@ -37,7 +37,7 @@ clean: ## remove the virtual environment and caches
 
 # The stamps are written last, so an installation that was interrupted starts again.
 $(VENV)/.ready-to-measure: pyproject.toml | $(BIN)/python
-	$(PIP) install --quiet --editable ".[cpu]"
+	$(PIP) install --quiet --editable ".[cpu,roofline]"
 	@touch $@
 
 $(VENV)/.ready-to-test: pyproject.toml | $(BIN)/python

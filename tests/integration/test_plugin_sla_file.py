@@ -16,7 +16,7 @@ p99 = "100ms"
 
 
 def test_every_objective_is_a_test_with_no_python(project: Project) -> None:
-    several_limits = '\n[[objective]]\nmodel = "tiny"\ntarget = "cpu"\np50 = "10s"\np99 = "1ns"\n'
+    several_limits = '\n[[objective]]\nmodel = "tiny"\ntarget = "cpu"\np50 = "10s"\np99 = "2us"\n'
     project.write_sla(several_limits, END_TO_END, OBJECTIVE.format(target="cuda-t4", limit="20ms"))
     result = project.run("-W", "error", "-v", "-rs", "sla.toml")
     result.assert_outcomes(failed=1, skipped=2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.plugin_project import Project, one_line_with, table
+from tests.integration.plugin_project import OBJECTIVE, Project, one_line_with, table
 from voiceflow_ml.hardware import probe
 from voiceflow_ml.hardware.probe import Gpu, GpuProbe
 
@@ -79,8 +79,7 @@ def test_an_unknown_gpu_is_a_usage_error_that_lists_the_known_ones(tiny: Project
     result = tiny.run("--gpu=t5")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert one_line_with(result.stderr.str(), "t5") == (
-        "pytest.main(): error: argument --gpu: unknown GPU 't5'; "
-        "known GPUs: t4, l4, a10g, a100, h100, h200, v100, rtx-4090; or auto"
+        "ERROR: --gpu: unknown GPU 't5'; known GPUs: t4, l4, a10g, a100, h100, h200, v100, rtx-4090; or auto"
     )
 
 
@@ -91,13 +90,44 @@ def test_an_unknown_gpu_is_a_usage_error_that_lists_the_known_ones(tiny: Project
         ("--sla-confidence=high", "'high' is not a confidence: *"),
         ("--sla-time-budget=60", "'60' has no unit: write a number and a unit, such as \"10ms\" *"),
         ("--sla-span=-1s", "'-1s' is negative: a duration must be positive; *; or 0s for no gaps"),
-        ("--require-targets=cpu,tpu", "unknown target 'tpu'; known targets: cpu, cuda-t4, *"),
     ],
 )
 def test_a_wrong_option_value_is_a_usage_error(project: Project, option: str, sentence: str) -> None:
     result = project.run(option)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"pytest*: error: argument {option.partition('=')[0]}: {sentence}"])
+
+
+def test_an_unknown_required_target_is_a_usage_error_that_lists_the_known_ones(project: Project) -> None:
+    result = project.run("--require-targets=cpu,tpu")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    line = one_line_with(result.stderr.str(), "tpu")
+    assert line.startswith("ERROR: --require-targets: unknown target 'tpu'; known targets: cpu, cuda-t4, ")
+
+
+L40S = """
+[targets.cuda-l40s]
+device_name = "NVIDIA L40S"
+compute_capability = "8.9"
+"""
+
+
+def test_a_target_that_sla_toml_states_can_be_asked_for(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.write_sla(L40S, OBJECTIVE.format(target="cuda-l40s", limit="10s"))
+    project.write_test("""
+@pytest.mark.hardware(targets=["cuda-l40s"])
+def test_where(target):
+    print("ran on", target.name, target.device_name)
+""")
+    pretend(monkeypatch, GpuProbe((Gpu("GPU-0", "NVIDIA L40S", (8, 9), None),)))
+    for option in ("--gpu=l40s", "--gpu=auto"):
+        result = project.run("-rP", "--strict-markers", "-m", "cuda_l40s", option, "test_it.py")
+        result.assert_outcomes(passed=1)
+        result.stdout.fnmatch_lines(["ran on cuda-l40s NVIDIA L40S"])
+    assert project.run("--collect-only", "-q", "sla.toml").ret == pytest.ExitCode.OK
+    pretend(monkeypatch, NO_GPU)
+    line = one_line_with(project.run("--gpu=l40s").stderr.str(), "L40S")
+    assert line.startswith("ERROR: --gpu=l40s asks for 'NVIDIA L40S', found: no NVIDIA GPU")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--gpu=auto"]])

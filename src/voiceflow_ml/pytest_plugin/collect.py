@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from voiceflow_ml.errors import ConfigError
-from voiceflow_ml.hardware.targets import Target, find_target
+from voiceflow_ml.hardware.targets import Catalogue, Target
 from voiceflow_ml.pytest_plugin.handover import Handover
 from voiceflow_ml.pytest_plugin.markers import not_selected_reason, target_markers
 from voiceflow_ml.pytest_plugin.state import ASSIGNMENT, SETTINGS, Assignment, sla_at
@@ -37,22 +37,23 @@ class SlaFile(pytest.File):
         except ConfigError as error:
             raise self.CollectError(str(error)) from None
         for promise in sla.promises:
-            yield SlaItem.declare(self, promise, sla.models[promise.model])
+            yield SlaItem.declare(self, promise, sla.models[promise.model], sla.catalogue)
 
 
 class SlaItem(pytest.Function):
     """One promise of an sla.toml. A pytest function item, so that fixtures and other plugins see a test."""
 
     @classmethod
-    def declare(cls, parent: SlaFile, promise: Promise, spec: ModelSpec) -> SlaItem:
+    def declare(cls, parent: SlaFile, promise: Promise, spec: ModelSpec, catalogue: Catalogue) -> SlaItem:
         """Make the item of a promise.
 
         Args:
             parent: the file.
             promise: what is judged.
             spec: the model that is measured.
+            catalogue: the targets of the file.
         """
-        target = find_target(promise.target)
+        target = catalogue.find(promise.target)
         name = f"{promise.model}[{promise.stage}-{promise.target}]"
         item: SlaItem = cls.from_parent(parent, name=name, callobj=_measure_declared)
         item.stash[ASSIGNMENT] = Assignment(promise, target, _hand_over(spec))

@@ -8,12 +8,19 @@ from voiceflow_ml.hardware.targets import Target
 
 if TYPE_CHECKING:
     from voiceflow_ml.hardware.evidence import Finding
+    from voiceflow_ml.hardware.roofline import Roofline
     from voiceflow_ml.latency import Run, SamplingPlan
     from voiceflow_ml.sla.objectives import Promise
 
 
 def collect_findings(
-    run: Run, plan: SamplingPlan, promise: Promise, target: Target, model: Any, declared_sha256: str
+    run: Run,
+    plan: SamplingPlan,
+    promise: Promise,
+    target: Target,
+    model: Any,
+    declared_sha256: str,
+    floor: Roofline | None = None,
 ) -> tuple[Finding, ...]:
     """Ask everything that can tell something about a run.
 
@@ -24,8 +31,14 @@ def collect_findings(
         target: where it was to run.
         model: the model, if it can prove where it runs; else None.
         declared_sha256: the model file that was promised; empty when any will do.
+        floor: the model's roofline on the target; None where it is not known.
     """
-    found = [*_of_placement(target, model, declared_sha256), *_of_clocks(run, promise), *_of_sampling(run, plan)]
+    found = [
+        *_of_placement(target, model, declared_sha256),
+        *_of_physics(run, floor),
+        *_of_clocks(run, promise),
+        *_of_sampling(run, plan),
+    ]
     return tuple(finding for finding in found if finding is not None)
 
 
@@ -37,6 +50,13 @@ def _of_placement(target: Target, model: Any, declared_sha256: str) -> list[Find
         return [opaque_finding(target)]
     wrong = [_wrong_target_finding(model.target, target)] if model.target != target else []
     return [*wrong, *model.findings(), hash_finding(declared_sha256, model.facts().get("model SHA-256", ""))]
+
+
+def _of_physics(run: Run, floor: Roofline | None) -> list[Finding | None]:
+    from voiceflow_ml.hardware.roofline import floor_finding  # noqa: PLC0415
+    from voiceflow_ml.latency import percentile  # noqa: PLC0415
+
+    return [None if floor is None else floor_finding(floor, percentile(run.samples_ns, 0.5))]
 
 
 def _of_clocks(run: Run, promise: Promise) -> list[Finding | None]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from voiceflow_ml.errors import ConfigError, VoiceflowError
-from voiceflow_ml.hardware.targets import Target
+from voiceflow_ml.hardware.targets import Catalogue, Target
 from voiceflow_ml.pytest_plugin import benchmark_bridge, outcomes
 from voiceflow_ml.pytest_plugin.comparing import baseline_problems
 from voiceflow_ml.pytest_plugin.integrity import integrity_lines
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read the settings, and stop at once when a GPU that was asked for is not here."""
-    register_markers(config)
     settings = read_settings(config, _present_gpus)
+    register_markers(config, settings.catalogue)
     config.stash[SETTINGS] = settings
     config.stash[TODAY] = datetime.now(UTC).date()
     only_looking = config.option.help or config.option.version or config.option.collectonly
@@ -50,12 +50,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(ledger, "voiceflow_ml.ledger")
 
 
-def _present_gpus() -> tuple[Target, ...]:
+def _present_gpus(catalogue: Catalogue) -> tuple[Target, ...]:
     from voiceflow_ml.hardware.probe import probe_gpus  # noqa: PLC0415
-    from voiceflow_ml.hardware.targets import TARGETS  # noqa: PLC0415
 
     found = probe_gpus()
-    return tuple(target for target in TARGETS.values() if target.is_cuda and found.has(target))
+    return tuple(target for target in catalogue.gpus if found.has(target))
 
 
 def _refuse_absent_gpus(wanted: tuple[Target, ...]) -> None:

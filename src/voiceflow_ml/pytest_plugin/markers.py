@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from voiceflow_ml.errors import ConfigError
-from voiceflow_ml.hardware.targets import CPU, TARGETS, Target, find_target
+from voiceflow_ml.hardware.targets import CPU, Catalogue, Target
 from voiceflow_ml.pytest_plugin.state import ASSIGNMENT, SETTINGS, Assignment, sla_at
 from voiceflow_ml.units import parse_duration_ns
 
@@ -25,7 +25,7 @@ _MEASURING_KEYS = ("clock", "mode", "interval")
 _Value = TypeVar("_Value")
 
 
-def register_markers(config: pytest.Config) -> None:
+def register_markers(config: pytest.Config, catalogue: Catalogue) -> None:
     """Make the markers known to pytest, one for each target included."""
     config.addinivalue_line(
         "markers",
@@ -41,7 +41,7 @@ def register_markers(config: pytest.Config) -> None:
         "interval ('100ms', for the last two).",
     )
     config.addinivalue_line("markers", "cuda: the test's target is an NVIDIA GPU (added by hardware).")
-    for target in TARGETS.values():
+    for target in catalogue.values():
         config.addinivalue_line("markers", f"{target.marker}: the test's target is {target.name} (added by hardware).")
 
 
@@ -65,7 +65,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     try:
         if hardware is None:
             raise ConfigError(f"the sla marker needs the hardware marker beside it: {_HARDWARE_FORM}")
-        declared = _declared_targets(hardware)
+        declared = _declared_targets(hardware, metafunc.config.stash[SETTINGS].catalogue)
         uses_latency = "latency" in metafunc.fixturenames
         if uses_latency and sla is None:
             raise ConfigError(f"the latency fixture needs a promise to judge: add {_SLA_FORM}")
@@ -117,7 +117,7 @@ class _Request:
     measuring: Measuring
 
 
-def _declared_targets(marker: pytest.Mark) -> list[Target]:
+def _declared_targets(marker: pytest.Mark, catalogue: Catalogue) -> list[Target]:
     """Targets that the marker names, its arguments checked; empty when it leaves them to the promise."""
     unknown = sorted(set(marker.kwargs) - {"targets", "prepare"})
     if unknown or marker.args:
@@ -128,7 +128,7 @@ def _declared_targets(marker: pytest.Mark) -> list[Target]:
         raise ConfigError(f"targets must be a list of names, got {names!r}; write {_HARDWARE_FORM}")
     if "prepare" in marker.kwargs and not callable(marker.kwargs["prepare"]):
         raise ConfigError(f"prepare must be a function, got {marker.kwargs['prepare']!r}; write {_PREPARE_FORM}")
-    return [find_target(name) for name in dict.fromkeys(names)]
+    return [catalogue.find(name) for name in dict.fromkeys(names)]
 
 
 def _parse_sla(marker: pytest.Mark, test_name: str) -> _Request:
@@ -182,7 +182,7 @@ def _default_targets(config: pytest.Config, request: _Request | None) -> list[Ta
 
     sla = sla_at(config, config.stash[SETTINGS].sla_file)
     names = sla.targets(request.model, Stage(request.stage))
-    return [find_target(name) for name in names] or [CPU]
+    return [sla.catalogue.find(name) for name in names] or [CPU]
 
 
 def _promise_for(config: pytest.Config, request: _Request, target: Target) -> Any:

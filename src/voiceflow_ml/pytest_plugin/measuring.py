@@ -28,6 +28,7 @@ from voiceflow_ml.pytest_plugin.state import (
 )
 
 if TYPE_CHECKING:
+    from voiceflow_ml.hardware.roofline import Roofline
     from voiceflow_ml.latency import Instruments, Sampler, SamplingPlan
     from voiceflow_ml.pytest_plugin.live import LiveLine
     from voiceflow_ml.pytest_plugin.options import Settings
@@ -103,6 +104,7 @@ class _Member:
     handover: Handover
     plan: SamplingPlan
     baseline: Baseline | None = None
+    roofline: Roofline | None = None
     sampler: Sampler | None = None
     failure: BaseException | None = None
 
@@ -148,6 +150,7 @@ def _sample(members: list[_Member], settings: Settings, live: LiveLine) -> None:
             try:
                 # Before anything is measured: a baseline that cannot be used must not cost a measurement.
                 arguments = member.handover.arguments
+                member.roofline = _possible_floor(member)
                 member.baseline = find_baseline(member.assignment, member.model, arguments, settings)
                 member.item.stash[STARTED_AT] = datetime.now(UTC).isoformat(timespec="seconds")
                 member.sampler = _sampler(member, settings, instruments, live, label, len(members))
@@ -160,6 +163,17 @@ def _sample(members: list[_Member], settings: Settings, live: LiveLine) -> None:
             by_sampler[sampler].failure = error
 
         take_turns(list(by_sampler), instruments.clock, failed=failed)
+
+
+def _possible_floor(member: _Member) -> Roofline | None:
+    """The model's physical floor; a promise below it is refused before anything is measured."""
+    from voiceflow_ml.hardware.roofline import refuse_impossible  # noqa: PLC0415
+    from voiceflow_ml.inference.floor import floor_of  # noqa: PLC0415
+
+    found = floor_of(member.model, member.handover.arguments)
+    promise = member.assignment.promise
+    refuse_impossible(found, {objective.statistic: objective.limit_ns for objective in promise.objectives})
+    return found
 
 
 def _sampler(
@@ -185,12 +199,13 @@ def _sampler(
 def _finish(member: _Member, settings: Settings, live: LiveLine, group_size: int) -> Measurement | BaseException:
     """Judge a member's samples, compare with its baseline, collect the evidence."""
     from voiceflow_ml.inference.call import UNSTATED_BOUNDARY  # noqa: PLC0415
+    from voiceflow_ml.latency import percentile  # noqa: PLC0415
     from voiceflow_ml.pytest_plugin.options import Policy  # noqa: PLC0415
     from voiceflow_ml.results.assemble import assemble, verdicts_on, withhold_met  # noqa: PLC0415
 
     if member.failure is not None or member.sampler is None:
         return member.failure or RuntimeError("nothing was measured")
-    assignment, model, handover = member.assignment, member.model, member.handover
+    assignment, model, handover, floor = member.assignment, member.model, member.handover, member.roofline
     run = member.sampler.run()
     verdicts = verdicts_on(run.channels, assignment.promise, settings.confidence)
     if member.plan.is_contiguous and settings.policy is Policy.STRICT:
@@ -203,11 +218,14 @@ def _finish(member: _Member, settings: Settings, live: LiveLine, group_size: int
         return assemble(
             run,
             verdicts,
-            collect_findings(run, member.plan, assignment.promise, assignment.target, model, handover.declared_sha256),
+            collect_findings(
+                run, member.plan, assignment.promise, assignment.target, model, handover.declared_sha256, floor
+            ),
             boundary=model.boundary if model is not None else UNSTATED_BOUNDARY,
             inputs=handover.inputs,
             facts={**others, **(model.facts() if model is not None else {})},
             against=against,
+            roofline=floor.reached_by(percentile(run.samples_ns, 0.5)) if floor is not None else None,
         )
     except Exception as error:
         return error

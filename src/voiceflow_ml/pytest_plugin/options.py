@@ -12,10 +12,11 @@ from typing import TypeVar
 
 import pytest
 
-from voiceflow_ml.errors import ConfigError, TargetError, UnitError
+from voiceflow_ml.errors import ConfigError, UnitError
 from voiceflow_ml.hardware.git import GIT
-from voiceflow_ml.hardware.targets import CPU, TARGETS, Target, find_gpu, find_target
+from voiceflow_ml.hardware.targets import CPU, TARGETS, Catalogue, Target
 from voiceflow_ml.pytest_plugin.integrity import add_base_option
+from voiceflow_ml.pytest_plugin.known_targets import asked_gpu, catalogue_of, required_targets
 from voiceflow_ml.units import parse_duration_ns
 
 AUTO = "auto"
@@ -35,6 +36,7 @@ class Settings:
     """What the command line asks of this run.
 
     Attributes:
+        catalogue: the targets that there are: those that ship, and those that sla.toml states.
         gpus: GPU targets that were asked for.
         sla_file: the sla.toml that ``@pytest.mark.sla("name")`` looks names up in.
         confidence: confidence of every verdict.
@@ -47,6 +49,7 @@ class Settings:
         working_folder: where pytest was started; relative paths on the command line begin there.
     """
 
+    catalogue: Catalogue
     gpus: tuple[Target, ...]
     sla_file: Path
     confidence: float
@@ -78,15 +81,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def _add_what_is_measured(group: pytest.OptionGroup) -> None:
-    gpu_names = ", ".join(target.gpu_name for target in TARGETS.values() if target.is_cuda)
+    gpu_names = ", ".join(target.gpu_name for target in TARGETS.gpus)
     group.addoption(
         "--gpu",
         action="append",
         default=[],
         metavar="NAME",
-        type=_argument(_check_gpu),
         help=f"also run tests for this GPU; may repeat; an absent GPU is an error. One of: {gpu_names}; "
-        "or auto: whichever of them this machine has.",
+        "one that sla.toml states; or auto: whichever of them this machine has.",
     )
     group.addoption(
         "--sla-file",
@@ -156,30 +158,36 @@ def _add_what_follows(group: pytest.OptionGroup) -> None:
     )
 
 
-def read_settings(config: pytest.Config, present_gpus: Callable[[], tuple[Target, ...]]) -> Settings:
+def read_settings(config: pytest.Config, present_gpus: Callable[[Catalogue], tuple[Target, ...]]) -> Settings:
     """Read the options into settings.
 
     Args:
         config: pytest's configuration.
-        present_gpus: asked, at most once, for the GPU targets that this machine has.
+        present_gpus: asked, at most once, which GPU targets of a catalogue this machine has.
+
+    Raises:
+        pytest.UsageError: a target that the project's catalogue does not have.
     """
+    given = config.getoption("--sla-file")
+    sla_file = config.invocation_params.dir / given if given else config.rootpath / "sla.toml"
+    catalogue = catalogue_of(sla_file)
     names: list[str] = config.getoption("--gpu")
-    gpus = [find_gpu(name) for name in names if name != AUTO]
+    gpus = [asked_gpu(name, catalogue) for name in names if name != AUTO]
     if AUTO in names:
-        gpus += present_gpus()
-    sla_file = config.getoption("--sla-file")
+        gpus += present_gpus(catalogue)
     policy = config.getoption("--sla-policy")
     if policy is None:
         policy = Policy.STRICT if os.environ.get("CI", "").lower() in {"1", "true"} else Policy.LENIENT
     return Settings(
+        catalogue=catalogue,
         gpus=tuple(dict.fromkeys(gpus)),
-        sla_file=config.invocation_params.dir / sla_file if sla_file else config.rootpath / "sla.toml",
+        sla_file=sla_file,
         confidence=config.getoption("--sla-confidence"),
         time_budget_ns=config.getoption("--sla-time-budget"),
         span_ns=config.getoption("--sla-span"),
         report_folder=config.rootpath / config.getoption("--sla-report"),
         policy=Policy(policy),
-        required_targets=config.getoption("--require-targets"),
+        required_targets=required_targets(config.getoption("--require-targets"), catalogue),
         baselines=_join_baselines(config.getoption("--sla-baseline")),
         working_folder=config.invocation_params.dir,
     )
@@ -195,15 +203,6 @@ def _argument(parse: Callable[[str], T]) -> Callable[[str], T]:
             raise argparse.ArgumentTypeError(str(error)) from None
 
     return checked
-
-
-def _check_gpu(name: str) -> str:
-    if name == AUTO:
-        return name
-    try:
-        return find_gpu(name).gpu_name
-    except TargetError as error:
-        raise TargetError(f"{error}; or auto") from None
 
 
 def _parse_confidence(text: str) -> float:
@@ -224,7 +223,7 @@ def _parse_span(text: str) -> int:
 
 
 def _parse_targets(text: str) -> tuple[str, ...]:
-    return tuple(find_target(name.strip()).name for name in text.split(",") if name.strip())
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _parse_baseline(text: str) -> tuple[str, str]:

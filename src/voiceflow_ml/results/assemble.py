@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voiceflow_ml.hardware.evidence import Finding, invalid_reasons
+from voiceflow_ml.hardware.roofline import Roofline
 from voiceflow_ml.latency import Channels, ClockChannel, Outcome, Run, Verdict, judge, percentile
 from voiceflow_ml.latency.verdict import statistic_name
 from voiceflow_ml.results.measurement import Against, Measurement
@@ -78,6 +79,7 @@ def assemble(
     inputs: str,
     facts: Mapping[str, str],
     against: Against | None = None,
+    roofline: Roofline | None = None,
 ) -> Measurement:
     """Join a run, its verdicts and its evidence into the record that is written to disk."""
     channels = run.channels
@@ -92,6 +94,7 @@ def assemble(
         findings=tuple(findings),
         facts=dict(facts),
         against=against,
+        roofline=roofline,
     )
 
 

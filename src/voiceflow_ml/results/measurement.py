@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from voiceflow_ml.hardware.evidence import Finding, Severity, invalid_reasons
+from voiceflow_ml.hardware.roofline import Roofline
 from voiceflow_ml.latency import Change, ClockChannel, Comparison, Interval, Outcome, Run, Verdict
 from voiceflow_ml.results.runs import run_from_dict, run_to_dict
 
@@ -52,6 +53,7 @@ class Measurement:
         findings: what is known about where and how it ran.
         facts: what a reader needs to reproduce it.
         against: the comparison with a baseline; None when none was asked for.
+        roofline: what the hardware allows at best, and the share of it that was reached; None where it is not known.
     """
 
     run: Run
@@ -64,6 +66,7 @@ class Measurement:
     findings: tuple[Finding, ...]
     facts: Mapping[str, str]
     against: Against | None = None
+    roofline: Roofline | None = None
 
     @property
     def samples_ns(self) -> tuple[int, ...]:
@@ -77,8 +80,9 @@ def measurement_to_dict(measurement: Measurement) -> dict[str, Any]:
     content = {name: value for name, value in vars(measurement).items() if name != "run"}
     for name in ("verdicts", "findings"):
         content[name] = [asdict(entry) for entry in content[name]]
-    against = measurement.against
-    return {**content, "run": run_to_dict(measurement.run), "against": asdict(against) if against else None}
+    for name in ("against", "roofline"):
+        content[name] = asdict(content[name]) if content[name] is not None else None
+    return {**content, "run": run_to_dict(measurement.run)}
 
 
 def measurement_from_dict(content: dict[str, Any] | None) -> Measurement | None:
@@ -96,6 +100,8 @@ def measurement_from_dict(content: dict[str, Any] | None) -> Measurement | None:
             "verdicts": tuple(_verdict(entry) for entry in content["verdicts"]),
             "findings": _findings(content["findings"]),
             "against": _against(content["against"]),
+            # Files of the first releases lack it.
+            "roofline": Roofline(**found) if (found := content.get("roofline")) else None,
         }
     )
 

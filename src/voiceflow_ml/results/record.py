@@ -5,7 +5,7 @@ History of the format:
 * version 1: first.
 * version 2: the run as a whole, with the scheduler's counts, blocks, cold starts and warm-up; verdicts by e-values,
   with the adjusted clock beside the wall clock; comparison with a baseline. Later, and empty when a file of version 2
-  lacks them: ``waivers`` of a planned test, ``integrity`` of a session.
+  lacks them: ``waivers`` of a planned test, ``integrity`` of a session, ``roofline`` of a measurement.
 """
 
 from __future__ import annotations

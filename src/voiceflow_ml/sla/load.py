@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voiceflow_ml.errors import ConfigError
+from voiceflow_ml.hardware.targets import Catalogue
+from voiceflow_ml.sla.explain import dotted, explain
 from voiceflow_ml.sla.objectives import ModelSpec, Objective, Promise, Sla, Stage
-from voiceflow_ml.sla.places import Key, Places
+from voiceflow_ml.sla.places import Places
 from voiceflow_ml.sla.waivers import attach_waivers
 
 if TYPE_CHECKING:
@@ -17,49 +19,6 @@ if TYPE_CHECKING:
 
 _DECODER_PLACE = re.compile(r"(?P<what>.*) \(at line (?P<line>\d+), column (?P<column>\d+)\)", re.DOTALL)
 
-# pydantic's kinds of error, in the words of someone who writes TOML.
-_WORDS = {
-    "bool_type": "must be true or false",
-    "dict_type": "must be a table",
-    "finite_number": "must be a finite number",
-    "float_parsing": "must be a number",
-    "float_type": "must be a number",
-    "greater_than": "must be more than {gt}",
-    "greater_than_equal": "must be at least {ge}",
-    "int_from_float": "must be a whole number",
-    "int_type": "must be a whole number",
-    "list_type": "must be a list",
-    "missing": "is missing",
-    "model_type": "must be a table",
-    "string_too_short": "must not be empty",
-    "string_type": "must be text in quotes",
-    "too_short": "must not be empty",
-    "tuple_type": "must be a list",
-}
-_EXAMPLES = {
-    "clock": 'clock = "adjusted"',
-    "cold_seconds": "cold_seconds = [1.0, 0.5]",
-    "cold_shapes": "cold_shapes = [[1, 16000], [1, 8000]]",
-    "expires": "expires = 2026-12-31",
-    "file": 'file = "model.onnx"',
-    "inputs": '[models.NAME.inputs] with audio = "builtin:speech"',
-    "mode": 'mode = "back-to-back"',
-    "model": 'model = "fast-cnn"',
-    "models": "[models.NAME]",
-    "objective": "[[objective]]",
-    "owner": 'owner = "ann@example.org"',
-    "reason": 'reason = "waits for the new kernel"',
-    "seconds": "seconds = 3.0",
-    "sha256": "the output of sha256sum",
-    "shape": "shape = [1, 48000]",
-    "source": 'source = "speech.wav"',
-    "stage": 'stage = "model-inference"',
-    "statistic": 'statistic = "p99"',
-    "target": 'target = "cpu"',
-    "threads": "threads = 1",
-    "version": "version = 1",
-    "waiver": "[[waiver]]",
-}
 _SAME_WAY = "put all limits of one model, stage and target into one [[objective]]"
 _OTHER_WAY = "to measure it in two ways, declare the same file as a second model, under a name of its own"
 
@@ -93,7 +52,7 @@ def parse_sla(text: str, path: Path) -> Sla:
     except ValueError as error:
         raise ConfigError(_not_toml(path, str(error))) from None
     places = Places(path, text)
-    table = _validate(content, places)
+    catalogue, table = _validate(content, places)
     models = {
         name: ModelSpec(
             name=name,
@@ -108,7 +67,7 @@ def parse_sla(text: str, path: Path) -> Sla:
     }
     promises = [_promise(entry, index, models, places) for index, entry in enumerate(table.objective)]
     _refuse_overlaps(promises)
-    return Sla(path=path, models=models, promises=attach_waivers(table.waiver, promises, places))
+    return Sla(path, models, attach_waivers(table.waiver, promises, places), catalogue)
 
 
 def _read(path: Path) -> str:
@@ -134,70 +93,19 @@ def _not_toml(path: Path, problem: str) -> str:
     return f"{path}:{found['line']}: not valid TOML: {what} (column {found['column']})"
 
 
-def _validate(content: dict[str, Any], places: Places) -> SlaTable:
+def _validate(content: dict[str, Any], places: Places) -> tuple[Catalogue, SlaTable]:
     # pydantic takes a fifth of a second to import: only a session that declares something pays for it.
     from pydantic import ValidationError  # noqa: PLC0415
 
-    from voiceflow_ml.sla.schema import SlaTable  # noqa: PLC0415
+    from voiceflow_ml.sla.schema import SlaTable, TargetsOnly  # noqa: PLC0415
+    from voiceflow_ml.sla.target_tables import catalogue_with  # noqa: PLC0415
 
     try:
-        return SlaTable.model_validate(content)
+        catalogue = catalogue_with(TargetsOnly.model_validate(content).targets, places)
+        return catalogue, SlaTable.model_validate(content, context=catalogue)
     except ValidationError as failure:
-        sentences = [_explain(error, content, places) for error in failure.errors()]
+        sentences = [explain(error, content, places) for error in failure.errors()]
         raise ConfigError("\n".join(sentences)) from None
-
-
-def _explain(error: Any, content: dict[str, Any], places: Places) -> str:
-    """One pydantic error as ``file:line: key: sentence``."""
-    loc: Key = error["loc"]
-    kind = error["type"]
-    if kind == "extra_forbidden":
-        sentence = f"unknown key; valid here: {', '.join(_valid_keys(loc[:-1]))}"
-    elif kind == "value_error":
-        sentence = str(error["ctx"]["error"])
-    else:
-        words = _WORDS.get(kind, str(error["msg"])).format(**error.get("ctx", {}))
-        got = "" if kind == "missing" else f", got {_value_at(content, loc)!r}"
-        sentence = f"{words}{got}; write, for example, {_example(loc)}"
-    return f"{places.at(loc)}: {_dotted(loc)}: {sentence}"
-
-
-def _example(loc: Key) -> str:
-    """A valid form of a key: of the innermost one that has a fixed name."""
-    if len(loc) == 4 and loc[2] == "inputs":
-        return f'{loc[3]} = "builtin:speech" or {loc[3]} = {{ shape = [1, 48000] }}'
-    names = loc[2:] if loc[0] == "models" else loc
-    return next((_EXAMPLES[str(part)] for part in reversed(names) if part in _EXAMPLES), _EXAMPLES["models"])
-
-
-def _valid_keys(table: Key) -> list[str]:
-    from voiceflow_ml.sla import schema  # noqa: PLC0415
-
-    if not table:
-        return list(schema.SlaTable.model_fields)
-    if table[0] in ("objective", "waiver"):
-        return list((schema.ObjectiveTable if table[0] == "objective" else schema.WaiverTable).model_fields)
-    if len(table) > 2:
-        return list(schema.InputTable.model_fields)
-    return list(schema.ModelTable.model_fields)
-
-
-def _value_at(content: Any, loc: Key) -> Any:
-    for part in loc:
-        try:
-            content = content[part]
-        except (KeyError, IndexError, TypeError):
-            return content
-    return content
-
-
-def _dotted(loc: Key) -> str:
-    """``("objective", 0, "p99")`` -> ``objective[1].p99``; people count from one."""
-    text = ""
-    for part in loc:
-        name = part if re.fullmatch(r"[A-Za-z0-9_-]+", str(part)) else f'"{part}"'
-        text += f"[{part + 1}]" if isinstance(part, int) else f".{name}"
-    return text.removeprefix(".") or "the file"
 
 
 def _promise(entry: ObjectiveTable, index: int, models: dict[str, ModelSpec], places: Places) -> Promise:
@@ -205,7 +113,7 @@ def _promise(entry: ObjectiveTable, index: int, models: dict[str, ModelSpec], pl
     if entry.model not in models:
         known = ", ".join(models) or "none; add a [models.NAME] table"
         raise ConfigError(
-            f"{places.at([*loc, 'model'])}: {_dotted([*loc, 'model'])}: unknown model {entry.model!r}; "
+            f"{places.at([*loc, 'model'])}: {dotted([*loc, 'model'])}: unknown model {entry.model!r}; "
             f"declared models: {known}"
         )
     stage = Stage(entry.stage)

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from voiceflow_ml.errors import ConfigError
+from voiceflow_ml.hardware.targets import TARGETS, Catalogue
 from voiceflow_ml.latency.plan import Mode
 from voiceflow_ml.latency.verdict import ClockChannel, statistic_name
 
@@ -189,6 +190,7 @@ class Sla:
     path: Path
     models: Mapping[str, ModelSpec]
     promises: tuple[Promise, ...]
+    catalogue: Catalogue = TARGETS
 
     def promise(self, model: str, stage: Stage, target: str) -> Promise | None:
         """The promise for this model, stage and target, or None."""

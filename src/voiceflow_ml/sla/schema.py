@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from voiceflow_ml.errors import ConfigError
-from voiceflow_ml.hardware.targets import find_target
+from voiceflow_ml.hardware.targets import TARGETS, Catalogue
 from voiceflow_ml.latency.plan import Mode
 from voiceflow_ml.latency.verdict import ClockChannel
 from voiceflow_ml.sla.measuring import find_clock, find_mode, read_interval_ns
@@ -29,10 +29,18 @@ from voiceflow_ml.sla.objectives import (
     cold_variants,
     find_stage,
 )
+from voiceflow_ml.sla.target_tables import TargetTable
 from voiceflow_ml.units import parse_duration_ns
 
 Limit = Annotated[int | None, BeforeValidator(parse_duration_ns)]
-TargetName = Annotated[str, AfterValidator(lambda name: find_target(name).name)]
+
+
+def _find_target(name: str, info: ValidationInfo) -> str:
+    catalogue = info.context if isinstance(info.context, Catalogue) else TARGETS
+    return catalogue.find(name).name
+
+
+TargetName = Annotated[str, AfterValidator(_find_target)]
 StageName = Annotated[str, AfterValidator(find_stage)]
 WholeFromOne = Annotated[int, Field(strict=True, ge=1)]
 """A whole number from 1 on; ``true`` and ``"1"`` are not numbers."""
@@ -192,10 +200,17 @@ class WaiverTable(_Table):
     expires: Annotated[date, BeforeValidator(_plain_date)]
 
 
+class TargetsOnly(BaseModel):
+    """The targets of an sla.toml: read before the rest, which names them."""
+
+    targets: dict[str, TargetTable] = {}
+
+
 class SlaTable(_Table):
-    """A whole sla.toml."""
+    """A whole sla.toml; validate it with the catalogue of its own targets as context."""
 
     version: Annotated[int, Field(strict=True), AfterValidator(_only_version)]
+    targets: dict[str, TargetTable] = {}
     models: dict[str, ModelTable] = {}
     objective: list[ObjectiveTable] = []
     waiver: list[WaiverTable] = []
