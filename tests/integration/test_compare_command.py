@@ -25,6 +25,7 @@ from voiceflow_ml.commands.progress import ProgressLine
 from voiceflow_ml.errors import ResultError
 from voiceflow_ml.files import hash_file
 from voiceflow_ml.hardware import device_lock, probe
+from voiceflow_ml.hardware.gpu import GpuProbe
 
 LIGHT, HEAVY = 1, 16
 CHAIN_INPUT = "--input=x=64x128"
@@ -317,7 +318,7 @@ def test_files_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 
 def test_a_gpu_that_is_not_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     tiny_model(Path("m.onnx"))
-    monkeypatch.setattr(probe, "probe_gpus", lambda: probe.GpuProbe((), "no driver"))
+    monkeypatch.setattr(probe, "probe_gpus", lambda: GpuProbe((), "no driver"))
     assert refused(monkeypatch, capsys, "m.onnx", "m.onnx", "--target=cuda-t4") == (
         "--target cuda-t4 asks for 'Tesla T4', found: no NVIDIA GPU (no driver); run on a machine that has one"
     )

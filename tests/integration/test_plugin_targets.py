@@ -6,7 +6,7 @@ import pytest
 
 from tests.integration.plugin_project import OBJECTIVE, Project, one_line_with, table
 from voiceflow_ml.hardware import probe
-from voiceflow_ml.hardware.probe import Gpu, GpuProbe
+from voiceflow_ml.hardware.gpu import Gpu, GpuProbe
 
 NO_GPU = GpuProbe((), problem="NVML Shared Library Not Found")
 T4 = GpuProbe((Gpu("GPU-0", "Tesla T4", (7, 5), 16 * 2**30),))

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from voiceflow_ml.hardware import probe
-from voiceflow_ml.hardware.probe import Gpu, GpuProbe, clock_step_ns, probe_gpus, probe_machine
+from voiceflow_ml.hardware.gpu import Gpu, GpuProbe
+from voiceflow_ml.hardware.probe import clock_step_ns, probe_gpus, probe_machine
 
 
 def _driver_is_here() -> bool:

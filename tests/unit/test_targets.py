@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from voiceflow_ml.errors import TargetError
-from voiceflow_ml.hardware.probe import Gpu
+from voiceflow_ml.hardware.gpu import Gpu
 from voiceflow_ml.hardware.targets import CPU, TARGETS, find_gpu, find_target
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ from voiceflow_ml.pytest_plugin.state import (
 )
 
 if TYPE_CHECKING:
+    from voiceflow_ml.hardware.gpu import GpuProbe
     from voiceflow_ml.sla.objectives import Sla
 
 
@@ -69,6 +71,15 @@ def _refuse_absent_gpus(wanted: tuple[Target, ...]) -> None:
                 f"--gpu={target.gpu_name} asks for {target.device_name!r}, found: {found.describe()}; "
                 f"run on a machine that has one, or drop --gpu={target.gpu_name}"
             )
+    _pin_only_gpu(found, wanted)
+
+
+def _pin_only_gpu(found: GpuProbe, wanted: tuple[Target, ...]) -> None:
+    """With one GPU target, let CUDA see the GPU that it names first."""
+    if len(wanted) == 1:
+        from voiceflow_ml.hardware.gpu_choice import pin  # noqa: PLC0415
+
+        pin(found, wanted[0], os.environ)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
