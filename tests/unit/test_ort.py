@@ -17,7 +17,8 @@ from voiceflow_ml.files import hash_file
 from voiceflow_ml.hardware.evidence import Severity
 from voiceflow_ml.hardware.targets import CPU, find_target
 from voiceflow_ml.inference.call import Measurable
-from voiceflow_ml.inference.ort import InputInfo, open_onnx, placement_finding
+from voiceflow_ml.inference.ort import InputInfo, open_onnx
+from voiceflow_ml.inference.placement import placement_finding
 
 T4 = find_target("cuda-t4")
 CUDA, ON_CPU = "CUDAExecutionProvider", "CPUExecutionProvider"

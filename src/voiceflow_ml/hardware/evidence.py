@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voiceflow_ml.errors import SampleError
+from voiceflow_ml.files import hash_file
 from voiceflow_ml.latency.channels import own_threads_problem
 from voiceflow_ml.latency.quantiles import Samples, percentile
 from voiceflow_ml.units import NS_PER_S, format_count, format_ns
@@ -89,6 +91,41 @@ def hash_finding(declared_sha256: str, actual_sha256: str) -> Finding | None:
         return None
     fact = f"the model file's SHA-256 is {actual_sha256[:12]}..., declared is {declared_sha256[:12]}..."
     return Finding(Severity.INVALID, fact, "restore the declared file, or declare the new one")
+
+
+def swapped_finding(path: Path, opened_sha256: str) -> Finding | None:
+    """Say so when a model file is not any more what it was when it was opened; None when it is.
+
+    Args:
+        path: the file.
+        opened_sha256: of what the session was made from.
+    """
+    try:
+        same = hash_file(path) == opened_sha256
+    except OSError:
+        same = False
+    if same:
+        return None
+    fact = f"the model file {path.name} was replaced or removed while its session was measured"
+    return Finding(Severity.INVALID, fact, "measure a file that nobody writes to")
+
+
+def shapes_finding(
+    names: Sequence[str], declared: Sequence[tuple[int, ...]], used: Sequence[tuple[int, ...]], where: str
+) -> Finding | None:
+    """Say so when a model was fed other shapes than were declared for it; None when they are the same.
+
+    Args:
+        names: of the inputs.
+        declared: shape of each.
+        used: shape of what was measured.
+        where: where they are declared, for the message.
+    """
+    for name, wanted, given in zip(names, declared, used, strict=False):
+        if tuple(wanted) != tuple(given):
+            fact = f"input {name} was measured with the shape {list(given)}, {where} declares {list(wanted)}"
+            return Finding(Severity.INVALID, fact, "measure what is declared, or declare what is measured")
+    return None
 
 
 def run_delay_finding(waited_ns: int | None, busy_ns: int) -> Finding:

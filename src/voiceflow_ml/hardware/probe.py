@@ -6,6 +6,7 @@ import platform
 import time
 from pathlib import Path
 
+from voiceflow_ml.hardware.cpu_state import allowed_cpus, cpu_flags, cpu_quota, governor
 from voiceflow_ml.hardware.gpu import UNKNOWN, GpuProbe
 from voiceflow_ml.hardware.nvml import ask_gpus
 
@@ -22,10 +23,15 @@ def probe_machine() -> dict[str, str]:
     """Describe this machine for a report: CPU, cores, memory, system, Python."""
     import psutil  # noqa: PLC0415
 
+    quota = cpu_quota()
     memory_gib = psutil.virtual_memory().total / 2**30
     return {
         "CPU": _cpu_model(),
         "logical cores": str(psutil.cpu_count() or UNKNOWN),
+        "CPUs of this process": str(allowed_cpus() or UNKNOWN),
+        "CPU quota": "none" if quota is None else f"{quota:g} CPUs",
+        "CPU governor": governor() or UNKNOWN,
+        "CPU instructions": " ".join(cpu_flags()) or UNKNOWN,
         "memory": f"{memory_gib:.1f} GiB",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "Python": platform.python_version(),

@@ -25,11 +25,14 @@ def open_declared(spec: ModelSpec, target: Target) -> OnnxModel:
 
     Raises:
         ModelFileError: the file cannot be used; the message names the line that declares it.
-        ConfigError: ``builtin:`` is followed by a name that this package does not carry.
+        ConfigError: ``builtin:`` is followed by a name that this package does not carry, or the provider does not
+            go with the target.
     """
     path = _builtin(spec) if spec.file.startswith(BUILTIN) else spec.folder / spec.file
     try:
-        return open_onnx(path, target, threads=spec.threads)
+        return open_onnx(path, target, threads=spec.threads, options=spec.runtime)
+    except ConfigError as error:
+        raise ConfigError(f"{spec.where}: models.{spec.name}: {error}") from None
     except ModelFileError as error:
         form = f'file is a path relative to sla.toml, or "{BUILTIN}{shipped.MODEL_NAME}"'
         hint = "" if path.is_file() else f" ({form})"

@@ -48,7 +48,7 @@ def _of_placement(target: Target, model: Any, declared_sha256: str) -> list[Find
 
     if model is None:
         return [opaque_finding(target)]
-    wrong = [_wrong_target_finding(model.target, target)] if model.target != target else []
+    wrong = [_wrong_target_finding(model.target, target)] if model.target.name != target.name else []
     return [*wrong, *model.findings(), hash_finding(declared_sha256, model.facts().get("model SHA-256", ""))]
 
 

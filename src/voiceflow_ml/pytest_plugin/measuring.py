@@ -19,6 +19,7 @@ from voiceflow_ml.pytest_plugin.companions import companions_of, sampling_plan
 from voiceflow_ml.pytest_plugin.comparing import Baseline, compare_with, find_baseline
 from voiceflow_ml.pytest_plugin.findings import collect_findings
 from voiceflow_ml.pytest_plugin.handover import Handover, handover_of
+from voiceflow_ml.pytest_plugin.proving import possible_floor, source_findings, start_watch
 from voiceflow_ml.pytest_plugin.state import (
     ASSIGNMENT,
     MEASURED_AHEAD,
@@ -28,8 +29,10 @@ from voiceflow_ml.pytest_plugin.state import (
 )
 
 if TYPE_CHECKING:
+    from voiceflow_ml.hardware.evidence import Finding
     from voiceflow_ml.hardware.roofline import Roofline
-    from voiceflow_ml.latency import Instruments, Sampler, SamplingPlan
+    from voiceflow_ml.hardware.watch import MachineWatch
+    from voiceflow_ml.latency import Instruments, Progress, Sampler, SamplingPlan
     from voiceflow_ml.pytest_plugin.live import LiveLine
     from voiceflow_ml.pytest_plugin.options import Settings
     from voiceflow_ml.results.measurement import Measurement
@@ -105,6 +108,7 @@ class _Member:
     plan: SamplingPlan
     baseline: Baseline | None = None
     roofline: Roofline | None = None
+    watch: MachineWatch | None = None
     sampler: Sampler | None = None
     failure: BaseException | None = None
 
@@ -114,6 +118,12 @@ class _Member:
         from voiceflow_ml.inference.call import Measurable  # noqa: PLC0415
 
         return self.handover.function if isinstance(self.handover.function, Measurable) else None
+
+    def source_findings(self) -> list[Finding]:
+        """What is known about the model file and the inputs after the run."""
+        promise = self.assignment.promise
+        found = source_findings(self.item.config, promise, self.model, self.handover.arguments)
+        return [finding for finding in found if finding is not None]
 
     def bind(self, arguments: tuple[object, ...]) -> Callable[[], object]:
         """The call with these arguments."""
@@ -150,8 +160,9 @@ def _sample(members: list[_Member], settings: Settings, live: LiveLine) -> None:
             try:
                 # Before anything is measured: a baseline that cannot be used must not cost a measurement.
                 arguments = member.handover.arguments
-                member.roofline = _possible_floor(member)
+                member.roofline = possible_floor(member.model, arguments, member.assignment.promise)
                 member.baseline = find_baseline(member.assignment, member.model, arguments, settings)
+                member.watch = start_watch(member.item.config, member.assignment.target)
                 member.item.stash[STARTED_AT] = datetime.now(UTC).isoformat(timespec="seconds")
                 member.sampler = _sampler(member, settings, instruments, live, label, len(members))
                 member.sampler.begin()
@@ -165,17 +176,6 @@ def _sample(members: list[_Member], settings: Settings, live: LiveLine) -> None:
         take_turns(list(by_sampler), instruments.clock, failed=failed)
 
 
-def _possible_floor(member: _Member) -> Roofline | None:
-    """The model's physical floor; a promise below it is refused before anything is measured."""
-    from voiceflow_ml.hardware.roofline import refuse_impossible  # noqa: PLC0415
-    from voiceflow_ml.inference.floor import floor_of  # noqa: PLC0415
-
-    found = floor_of(member.model, member.handover.arguments)
-    promise = member.assignment.promise
-    refuse_impossible(found, {objective.statistic: objective.limit_ns for objective in promise.objectives})
-    return found
-
-
 def _sampler(
     member: _Member, settings: Settings, instruments: Instruments, live: LiveLine, label: str, group_size: int
 ) -> Sampler:
@@ -183,13 +183,20 @@ def _sampler(
     from voiceflow_ml.results.assemble import decision, verdicts_on  # noqa: PLC0415
 
     promise, confidence = member.assignment.promise, settings.confidence
+    shown = live.watcher(label, lambda channels: verdicts_on(channels, promise, confidence))
+
+    def after_block(progress: Progress) -> None:
+        if member.watch is not None:
+            member.watch.after_block()
+        shown(progress)
+
     cold = {inputs: member.bind(arguments) for inputs, arguments in member.handover.cold_arguments.items()}
     return Sampler(
         member.bind(member.handover.arguments),
         member.plan,
         instruments,
         decided=decision(promise, confidence),
-        watch=live.watcher(label, lambda channels: verdicts_on(channels, promise, confidence)),
+        watch=after_block,
         cold_calls=cold,
         # In turns they take together what they would take one after the other.
         time_budget_ns=settings.time_budget_ns * group_size,
@@ -203,7 +210,7 @@ def _finish(member: _Member, settings: Settings, live: LiveLine, group_size: int
     from voiceflow_ml.pytest_plugin.options import Policy  # noqa: PLC0415
     from voiceflow_ml.results.assemble import assemble, verdicts_on, withhold_met  # noqa: PLC0415
 
-    if member.failure is not None or member.sampler is None:
+    if member.failure is not None or member.sampler is None or member.watch is None:
         return member.failure or RuntimeError("nothing was measured")
     assignment, model, handover, floor = member.assignment, member.model, member.handover, member.roofline
     run = member.sampler.run()
@@ -212,18 +219,23 @@ def _finish(member: _Member, settings: Settings, live: LiveLine, group_size: int
         verdicts = tuple(withhold_met(verdict, CONTIGUOUS_REASON) for verdict in verdicts)
     others = {"measured in turns with": f"{group_size - 1} others"} if group_size > 1 else {}
     try:
+        proofs = member.watch.findings()
+        proofs += member.source_findings()
         against = None
         if member.baseline is not None:
             against = compare_with(member.baseline, member.bind(handover.arguments), assignment, settings, live)
         return assemble(
             run,
             verdicts,
-            collect_findings(
-                run, member.plan, assignment.promise, assignment.target, model, handover.declared_sha256, floor
+            (
+                *collect_findings(
+                    run, member.plan, assignment.promise, assignment.target, model, handover.declared_sha256, floor
+                ),
+                *proofs,
             ),
             boundary=model.boundary if model is not None else UNSTATED_BOUNDARY,
             inputs=handover.inputs,
-            facts={**others, **(model.facts() if model is not None else {})},
+            facts={**others, **(model.facts() if model is not None else {}), **member.watch.facts()},
             against=against,
             roofline=floor.reached_by(percentile(run.samples_ns, 0.5)) if floor is not None else None,
         )

@@ -101,6 +101,8 @@ def _model(old: ModelSpec, new: ModelSpec) -> list[str]:
         lines.append(f"loosened: model {old.name}: sha256 is no longer given, so any file will do")
     if old.threads != new.threads:
         lines.append(f"measured otherwise: model {old.name}: threads {old.threads} became {new.threads}")
+    if old.runtime != new.runtime:
+        lines.append(f"measured otherwise: model {old.name}: its provider, options, boundary or spinning changed")
     if dict(old.inputs) != dict(new.inputs):
         lines.append(f"measured otherwise: model {old.name}: its inputs changed")
     return lines

@@ -62,6 +62,7 @@ def parse_sla(text: str, path: Path) -> Sla:
             threads=model.threads,
             inputs=model.input_specs(),
             where=places.at(["models", name, "file"]),
+            runtime=model.runtime(),
         )
         for name, model in table.models.items()
     }

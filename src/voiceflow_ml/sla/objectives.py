@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
 
 from voiceflow_ml.errors import ConfigError
+from voiceflow_ml.hardware.runtime import RuntimeOptions
 from voiceflow_ml.hardware.targets import TARGETS, Catalogue
 from voiceflow_ml.latency.plan import Mode
 from voiceflow_ml.latency.verdict import ClockChannel, statistic_name
@@ -131,6 +132,7 @@ class ModelSpec:
         threads: intra-op threads of a CPU session.
         inputs: model input name -> where its values come from.
         where: ``"sla.toml:4"``, for messages.
+        runtime: provider, its options, boundary and spinning.
     """
 
     name: str
@@ -140,6 +142,7 @@ class ModelSpec:
     threads: int
     inputs: Mapping[str, InputSpec]
     where: str
+    runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from voiceflow_ml.errors import ConfigError
+from voiceflow_ml.hardware.runtime import PROVIDERS, Boundary, RuntimeOptions
 from voiceflow_ml.hardware.targets import TARGETS, Catalogue
 from voiceflow_ml.latency.plan import Mode
 from voiceflow_ml.latency.verdict import ClockChannel
@@ -29,7 +30,7 @@ from voiceflow_ml.sla.objectives import (
     cold_variants,
     find_stage,
 )
-from voiceflow_ml.sla.target_tables import TargetTable
+from voiceflow_ml.sla.target_tables import TargetTable, option_text
 from voiceflow_ml.units import parse_duration_ns
 
 Limit = Annotated[int | None, BeforeValidator(parse_duration_ns)]
@@ -72,6 +73,20 @@ def _hex_digits(value: str) -> str:
     if value and re.fullmatch(r"[0-9a-fA-F]{64}", value) is None:
         raise ConfigError(f"must be the 64 hexadecimal digits that sha256sum prints, got {value!r}")
     return value
+
+
+def _find_provider(name: str) -> str:
+    if name not in PROVIDERS:
+        raise ConfigError(
+            f"unknown provider {name!r}; valid: {', '.join(PROVIDERS)}; leave it out for the target's own"
+        )
+    return name
+
+
+def _find_boundary(name: str) -> str:
+    if name not in list(Boundary):
+        raise ConfigError(f"unknown boundary {name!r}; valid: {', '.join(Boundary)}")
+    return name
 
 
 class _Table(BaseModel):
@@ -121,6 +136,10 @@ class ModelTable(_Table):
     file: Annotated[str, Field(min_length=1)]
     sha256: Annotated[str, AfterValidator(_hex_digits)] = ""
     threads: WholeFromOne = 1
+    provider: Annotated[str, AfterValidator(_find_provider)] = ""
+    provider_options: dict[str, str | int | bool] = {}
+    boundary: Annotated[str, AfterValidator(_find_boundary)] = Boundary.HOST_TO_HOST
+    spinning: Annotated[bool, Field(strict=True)] = False
     inputs: dict[str, Annotated[InputTable, BeforeValidator(_from_text)]] = {}
 
     @field_validator("inputs")
@@ -128,6 +147,11 @@ class ModelTable(_Table):
     def _vary_together(cls, inputs: dict[str, InputTable]) -> dict[str, InputTable]:
         cold_variants({name: table.spec() for name, table in inputs.items()})
         return inputs
+
+    def runtime(self) -> RuntimeOptions:
+        """How the model is run, as a plain record."""
+        options = {name: option_text(value) for name, value in self.provider_options.items()}
+        return RuntimeOptions(self.provider, options, Boundary(self.boundary), self.spinning)
 
     def input_specs(self) -> dict[str, InputSpec]:
         """The inputs as plain records."""

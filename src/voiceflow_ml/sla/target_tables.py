@@ -101,7 +101,7 @@ def _stated(known: Target, table: TargetTable, where: str) -> Target:
     pci = known.pci_device_ids
     if table.pci_device_ids is not None:
         pci = frozenset(_pci_id(text) for text in table.pci_device_ids)
-    options = {key: _option_text(value) for key, value in table.provider_options.items()}
+    options = {key: option_text(value) for key, value in table.provider_options.items()}
     return replace(
         known,
         device_name=table.device_name or known.device_name,
@@ -127,6 +127,6 @@ def _peaks(known: Peaks, table: TargetTable, where: str) -> Peaks:
     )
 
 
-def _option_text(value: str | int | bool) -> str:
+def option_text(value: str | int | bool) -> str:
     """ONNX Runtime takes text for everything; true and false are 1 and 0 there."""
     return str(int(value)) if isinstance(value, bool) else str(value)

@@ -1,0 +1,86 @@
+"""A session of ONNX Runtime on the providers of a target, with both of its fallbacks off."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from voiceflow_ml.errors import ModelFileError
+from voiceflow_ml.hardware.software import builds_finding, ort_builds
+from voiceflow_ml.hardware.targets import Target
+
+
+def make_session(path: Path, target: Target, *, threads: int, spinning: bool) -> Any:
+    """Open a session.
+
+    Args:
+        path: the ONNX file.
+        target: its providers are asked for, all that this build has, and no other.
+        threads: intra-op threads.
+        spinning: whether idle threads burn their core.
+
+    Raises:
+        ModelFileError: onnxruntime is not installed, has none of the providers, or does not load the file.
+    """
+    try:
+        import onnxruntime as ort  # noqa: PLC0415
+    except ImportError:
+        extra = "gpu" if target.is_cuda else "cpu"
+        raise ModelFileError(f'onnxruntime is not installed: pip install "voiceflow-ml[{extra}]"') from None
+    available = ort.get_available_providers()
+    names = [name for name in target.providers if name in available]
+    if not names:
+        raise ModelFileError(_missing(target, available))
+    if target.is_cuda and hasattr(ort, "preload_dlls"):
+        # The libraries of CUDA and cuDNN that pip installed are on no search path.
+        ort.preload_dlls()
+    # Options are the first one's; those that stand behind it get none.
+    providers = [(names[0], _options_of(names[0], target, threads)), *((name, {}) for name in names[1:])]
+    try:
+        # Falling back to other providers would measure something else: when the session is made, and when it runs.
+        session = ort.InferenceSession(
+            str(path), _session_options(ort, threads, spinning=spinning), providers=providers, enable_fallback=0
+        )
+        session.disable_fallback()
+    except Exception as error:
+        raise ModelFileError(f"model file {path} is not an ONNX model that can be loaded: {_reason(error)}") from None
+    if names[0] not in session.get_providers():
+        raise ModelFileError(
+            f"{names[0]} is compiled in but cannot be started here, and onnxruntime went on without it; "
+            "its libraries are missing or of another version: see onnxruntime's log, and install the GPU extra"
+        )
+    return session
+
+
+def _missing(target: Target, available: list[str]) -> str:
+    fact = f"this onnxruntime has no {target.providers[0]} for {target.name} (it has: {', '.join(available)})"
+    both = builds_finding(ort_builds())
+    if both is not None:
+        return f"{fact}; {both.sentence}"
+    if not target.is_cuda:
+        return f"{fact}; install the build that has it, in an environment of its own: pip install onnxruntime-openvino"
+    return f'{fact}; put the GPU build in its place: pip uninstall onnxruntime, then pip install "voiceflow-ml[gpu]"'
+
+
+def _options_of(provider: str, target: Target, threads: int) -> dict[str, str]:
+    if provider == "OpenVINOExecutionProvider":
+        # Its threads are its own: without this it takes every core.
+        return {"device_type": "CPU", "num_of_threads": str(threads), **target.provider_options}
+    return dict(target.provider_options)
+
+
+def _reason(error: Exception) -> str:
+    """ONNX Runtime's reason on one line, without its error code, source location and C++ signature."""
+    text = " ".join(str(error).split()).rpartition("failed:")[2].strip()
+    return re.sub(r"^/\S+:\d+ .*?\) (?=[A-Z])", "", text).rstrip(".") or type(error).__name__
+
+
+def _session_options(ort: Any, threads: int, *, spinning: bool) -> Any:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    return options
