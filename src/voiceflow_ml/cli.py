@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from voiceflow_ml.commands import calibrate, compare, data, diarize, evaluate, init, model, report, train
+from voiceflow_ml.commands import calibrate, compare, data, diarize, doctor, evaluate, init, model, report, train
 from voiceflow_ml.errors import VoiceflowError
 
 USAGE_EXIT_CODE = 2
@@ -25,6 +25,8 @@ app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
 app.add_typer(report.app, name="report")
 compare.register(app)
+app.command("targets")(doctor.targets_command)
+app.command("doctor")(doctor.doctor_command)
 app.command("init")(init.init_command)
 app.command("calibrate")(calibrate.calibrate_command)
 app.command("diarize")(diarize.diarize_command)

@@ -58,7 +58,7 @@ def source_findings(
     if not isinstance(model, OnnxModel):
         return []
     spec = _spec_of(config, promise)
-    inputs = [] if spec is None or not spec.inputs else [_inputs_finding(spec, model, arguments)]
+    inputs = [] if spec is None or not spec.inputs else [inputs_finding(spec, model, arguments)]
     return [swapped_finding(model.path, model.sha256), *inputs]
 
 
@@ -70,7 +70,8 @@ def _spec_of(config: pytest.Config, promise: Promise) -> ModelSpec | None:
     return None
 
 
-def _inputs_finding(spec: ModelSpec, model: Any, arguments: Sequence[object]) -> Finding | None:
+def inputs_finding(spec: ModelSpec, model: Any, arguments: Sequence[object]) -> Finding | None:
+    """Hold the shapes that a model was measured with against those that its table declares."""
     from voiceflow_ml.hardware.evidence import shapes_finding  # noqa: PLC0415
     from voiceflow_ml.inference.declared import declared_inputs  # noqa: PLC0415
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from voiceflow_ml.hardware.evidence import Finding, Severity, invalid_reasons
 from voiceflow_ml.hardware.roofline import Roofline
-from voiceflow_ml.latency import Change, ClockChannel, Comparison, Interval, Outcome, Run, Verdict
+from voiceflow_ml.latency import Change, ClockChannel, Comparison, Interval, Outcome, Run, Verdict, percentile
 from voiceflow_ml.results.runs import run_from_dict, run_to_dict
 
 
@@ -93,10 +93,13 @@ def measurement_from_dict(content: dict[str, Any] | None) -> Measurement | None:
     """
     if content is None:
         return None
+    run = run_from_dict(content["run"])
+    _check_calls(run)
+    _check_percentiles(run, content["percentiles_ns"])
     return Measurement(
         **{
             **content,
-            "run": run_from_dict(content["run"]),
+            "run": run,
             "verdicts": tuple(_verdict(entry) for entry in content["verdicts"]),
             "findings": _findings(content["findings"]),
             "against": _against(content["against"]),
@@ -104,6 +107,23 @@ def measurement_from_dict(content: dict[str, Any] | None) -> Measurement | None:
             "roofline": Roofline(**found) if (found := content.get("roofline")) else None,
         }
     )
+
+
+def _check_calls(run: Run) -> None:
+    """Refuse samples that are not one for each call that was timed."""
+    samples, calls = len(run.samples_ns), len(run.block_starts_ns) * run.block_calls
+    if samples != calls:
+        raise ValueError(f"it has {samples} samples of {calls} calls: some are missing, or stand for several")
+
+
+def _check_percentiles(run: Run, percentiles_ns: Mapping[str, int]) -> None:
+    """Refuse percentiles that are not those of the samples beside them: somebody computed them from something else."""
+    for name, value_ns in percentiles_ns.items():
+        of_samples_ns = int(run.samples_ns.max())
+        if name != "max":
+            of_samples_ns = percentile(run.samples_ns, round(float(name.removeprefix("P")) / 100, 6))
+        if value_ns != of_samples_ns:
+            raise ValueError(f"its {name} is {value_ns} ns, its samples say {of_samples_ns} ns")
 
 
 def _findings(entries: list[dict[str, Any]]) -> tuple[Finding, ...]:
