@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 REPORTS ?= reports
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help report test check smoke clean
+.PHONY: help report test check smoke openvino clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -32,8 +32,11 @@ check: $(VENV)/.ready-to-test ## style, types and layers only
 smoke: $(VENV)/.ready-to-measure ## a short measurement whose verdict fails nothing
 	$(BIN)/pytest -m hardware --sla-policy=report-only --sla-span=2s --sla-time-budget=60s --sla-report=$(REPORTS)/smoke
 
+openvino: .venv-openvino/.ready ## prove placement on a provider that is not the CPU's, in an environment of its own
+	.venv-openvino/bin/pytest tests/openvino
+
 clean: ## remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-openvino .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # The stamps are written last, so an installation that was interrupted starts again.
 $(VENV)/.ready-to-measure: pyproject.toml | $(BIN)/python
@@ -43,6 +46,12 @@ $(VENV)/.ready-to-measure: pyproject.toml | $(BIN)/python
 $(VENV)/.ready-to-test: pyproject.toml | $(BIN)/python
 	$(PIP) install --quiet --editable ".[cpu,train,export,dev]"
 	@touch $@ $(VENV)/.ready-to-measure
+
+# onnxruntime-openvino brings the module onnxruntime: beside another build of it, which files ran would be chance.
+.venv-openvino/.ready: pyproject.toml
+	$(PYTHON) -m venv --clear .venv-openvino
+	.venv-openvino/bin/python -m pip --disable-pip-version-check install --quiet --editable ".[openvino,roofline]"
+	@touch $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

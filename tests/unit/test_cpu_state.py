@@ -50,8 +50,8 @@ def test_counts_grow_over_a_measurement(machine: Machine) -> None:
 
 
 def test_a_quiet_machine_has_nothing_against_a_run() -> None:
-    quiet = CpuRecord(CpuReading(1, 1_000, 7, 9), CpuReading(2, 2_000, 7, 9))
-    found = cpu_findings(quiet, "performance")
+    quiet = CpuRecord(CpuReading(1, 1_000, 7, 9), CpuReading(2, 2_000, 7, 9), "performance")
+    found = cpu_findings(quiet)
     assert [finding.severity for finding in found] == [Severity.INFORMATION] * 3
     assert [finding.fact for finding in found] == [
         "a hypervisor gave 0.1% of the CPU time to others",
@@ -61,8 +61,8 @@ def test_a_quiet_machine_has_nothing_against_a_run() -> None:
 
 
 def test_what_disturbs_a_run_is_a_caution_with_a_remedy() -> None:
-    disturbed = CpuRecord(CpuReading(0, 0, 0, 0), CpuReading(50, 1_000, 12, 340_000_000))
-    found = cpu_findings(disturbed, "powersave")
+    disturbed = CpuRecord(CpuReading(0, 0, 0, 0), CpuReading(50, 1_000, 12, 340_000_000), "powersave")
+    found = cpu_findings(disturbed)
     assert [finding.severity for finding in found] == [Severity.CAUTION] * 3
     assert all(finding.remedy for finding in found)
     assert [finding.fact for finding in found] == [
@@ -74,7 +74,7 @@ def test_what_disturbs_a_run_is_a_caution_with_a_remedy() -> None:
 
 def test_what_the_kernel_does_not_say_is_unknown(tmp_path: Path) -> None:
     assert read_cpu(tmp_path / "stat", tmp_path) == CpuReading()
-    found = cpu_findings(CpuRecord(CpuReading(), CpuReading()), None)
+    found = cpu_findings(CpuRecord(CpuReading(), CpuReading()))
     assert [finding.severity for finding in found] == [Severity.INFORMATION] * 3
     assert all("unknown" in finding.fact for finding in found)
     for text in ("", "cpu one two\n", "intr 5\n", "cpu 1 2 3\n"):

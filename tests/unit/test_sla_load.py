@@ -159,7 +159,13 @@ MODEL_COMPLAINTS: list[tuple[str, str]] = [
         f'sha256 = "{"g" * 64}"',
         f"sla.toml:4: models.m.sha256: must be the 64 hexadecimal digits that sha256sum prints, got '{'g' * 64}'",
     ),
-    ("thread = 1", "sla.toml:4: models.m.thread: unknown key; valid here: file, sha256, threads, inputs"),
+    (
+        "thread = 1",
+        (
+            "sla.toml:4: models.m.thread: unknown key; valid here: file, sha256, threads, "
+            "provider, provider_options, boundary, spinning, inputs"
+        ),
+    ),
     (
         "inputs = { x = { shape = [0, 3] } }",
         f"sla.toml:4: models.m.inputs.x.shape[1]: must be at least 1, got 0; {SHAPE}",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 INVALID_EXIT_CODE = 1
 _MARKS = {"information": "ok", "caution": "CAUTION", "invalid": "INVALID"}
+_COLUMNS = ("target", "device", "cc", "memory", "boost", "fp32", "fp16", "int8", "bandwidth", "here")
 _SlaFile = Annotated[Path, typer.Option("--sla-file", help="Targets that it states are known too.")]
 
 
@@ -95,9 +96,8 @@ def target_lines(catalogue: Catalogue, found: GpuProbe) -> list[str]:
         catalogue: the targets.
         found: what the NVIDIA driver answered.
     """
-    rows: list[tuple[str, ...]] = [("target", "device", "cc", "memory", "boost", "fp32", "fp16", "int8", "bandwidth", "here")]
-    for target in catalogue.values():
-        rows.append(_row(target, here=not target.is_cuda or found.has(target)))
+    rows: list[tuple[str, ...]] = [_COLUMNS]
+    rows += [_row(target, here=not target.is_cuda or found.has(target)) for target in catalogue.values()]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 

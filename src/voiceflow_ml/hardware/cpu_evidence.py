@@ -11,14 +11,9 @@ STEAL_CAUTION = 0.02
 _FIXED_GOVERNORS = frozenset({"performance"})
 
 
-def cpu_findings(record: CpuRecord, governor: str | None) -> list[Finding]:
-    """Judge steal, quota and governor over a measurement.
-
-    Args:
-        record: what the kernel counted.
-        governor: how the core's clock follows the load; None where it is not known.
-    """
-    return [_steal_finding(record), _quota_finding(record), _governor_finding(governor)]
+def cpu_findings(record: CpuRecord) -> list[Finding]:
+    """Judge steal, quota and governor over a measurement."""
+    return [_steal_finding(record), _quota_finding(record), _governor_finding(record.governor)]
 
 
 def _steal_finding(record: CpuRecord) -> Finding:

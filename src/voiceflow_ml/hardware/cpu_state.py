@@ -34,10 +34,11 @@ class CpuReading:
 
 @dataclass(frozen=True)
 class CpuRecord:
-    """What the kernel counted over a measurement."""
+    """What the kernel counted over a measurement, and how the first core's clock follows the load (None: unknown)."""
 
     before: CpuReading
     after: CpuReading
+    governor: str | None = None
 
     @property
     def steal_share(self) -> float | None:
@@ -67,15 +68,16 @@ class CpuWatch:
     Args:
         stat: the kernel's counts of CPU time.
         cgroup: folder of this process's control group; None for the one that the kernel names.
+        scaling_governor: the first core's.
     """
 
-    def __init__(self, stat: Path = _STAT, cgroup: Path | None = None) -> None:
-        self._stat, self._cgroup = stat, cgroup or own_cgroup()
+    def __init__(self, stat: Path = _STAT, cgroup: Path | None = None, scaling_governor: Path = _GOVERNOR) -> None:
+        self._stat, self._cgroup, self._governor = stat, cgroup or own_cgroup(), scaling_governor
         self._before = read_cpu(stat, self._cgroup)
 
     def record(self) -> CpuRecord:
         """Read for the second time."""
-        return CpuRecord(self._before, read_cpu(self._stat, self._cgroup))
+        return CpuRecord(self._before, read_cpu(self._stat, self._cgroup), governor(self._governor))
 
 
 def read_cpu(stat: Path, cgroup: Path) -> CpuReading:

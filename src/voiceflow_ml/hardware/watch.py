@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 
 from voiceflow_ml.hardware.cpu_evidence import cpu_findings
-from voiceflow_ml.hardware.cpu_state import CpuWatch, governor
+from voiceflow_ml.hardware.cpu_state import CpuWatch
 from voiceflow_ml.hardware.evidence import Finding, Severity
 from voiceflow_ml.hardware.gpu import GpuProbe
 from voiceflow_ml.hardware.gpu_choice import first_cuda_device
@@ -24,6 +24,7 @@ class MachineWatch:
         catalogue: the targets that there are.
         ask_gpus: asks the driver for its GPUs; only asked for a GPU target.
         environment: the process's environment.
+        cpu: watches the CPUs; None for those of this machine.
     """
 
     def __init__(
@@ -32,13 +33,14 @@ class MachineWatch:
         catalogue: Catalogue,
         ask_gpus: Callable[[], GpuProbe],
         environment: Mapping[str, str] | None = None,
+        cpu: CpuWatch | None = None,
     ) -> None:
         self._target, self._catalogue = target, catalogue
         environment = os.environ if environment is None else environment
         self._choice = first_cuda_device(ask_gpus(), environment) if target.is_cuda else None
         gpu = self._choice.gpu if self._choice is not None else None
         self._gpu = GpuWatch(gpu) if gpu is not None else None
-        self._cpu = CpuWatch()
+        self._cpu = cpu or CpuWatch()
 
     def after_block(self) -> None:
         """Read what moves, outside of every timed region."""
@@ -52,7 +54,7 @@ class MachineWatch:
             found += identity_findings(self._choice, self._target, self._catalogue)
         if self._gpu is not None:
             found += conduct_findings(self._gpu.record(), self._target)
-        found += cpu_findings(self._cpu.record(), governor())
+        found += cpu_findings(self._cpu.record())
         for finding in (builds_finding(ort_builds()), restated_finding(self._target)):
             if finding is not None:
                 found.append(finding)

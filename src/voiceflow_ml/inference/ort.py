@@ -14,7 +14,7 @@ from voiceflow_ml.files import hash_file
 from voiceflow_ml.hardware.evidence import Finding
 from voiceflow_ml.hardware.runtime import Boundary, RuntimeOptions, with_provider
 from voiceflow_ml.hardware.targets import CPU, Target
-from voiceflow_ml.inference.ort_session import make_session
+from voiceflow_ml.inference.ort_session import asked_options, make_session
 from voiceflow_ml.inference.placement import failover_finding, placement_finding, recorded_placement
 
 _DTYPES = {
@@ -128,7 +128,11 @@ class OnnxModel:
         import onnxruntime  # noqa: PLC0415
 
         provider = self._opened_with[0]
-        used = self._session.get_provider_options().get(provider, {})
+        # Some providers do not say which options they have.
+        used = {
+            **asked_options(provider, self._target, self.threads),
+            **self._session.get_provider_options().get(provider, {}),
+        }
         options = ", ".join(f"{name} = {value}" for name, value in sorted(used.items()))
         return {
             "model file": self.path.name,

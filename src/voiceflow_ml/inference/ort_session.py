@@ -36,7 +36,7 @@ def make_session(path: Path, target: Target, *, threads: int, spinning: bool) ->
         # The libraries of CUDA and cuDNN that pip installed are on no search path.
         ort.preload_dlls()
     # Options are the first one's; those that stand behind it get none.
-    providers = [(names[0], _options_of(names[0], target, threads)), *((name, {}) for name in names[1:])]
+    providers = [(names[0], asked_options(names[0], target, threads)), *((name, {}) for name in names[1:])]
     try:
         # Falling back to other providers would measure something else: when the session is made, and when it runs.
         session = ort.InferenceSession(
@@ -63,7 +63,8 @@ def _missing(target: Target, available: list[str]) -> str:
     return f'{fact}; put the GPU build in its place: pip uninstall onnxruntime, then pip install "voiceflow-ml[gpu]"'
 
 
-def _options_of(provider: str, target: Target, threads: int) -> dict[str, str]:
+def asked_options(provider: str, target: Target, threads: int) -> dict[str, str]:
+    """Options that a provider is given on a target; what it makes of them the session may say."""
     if provider == "OpenVINOExecutionProvider":
         # Its threads are its own: without this it takes every core.
         return {"device_type": "CPU", "num_of_threads": str(threads), **target.provider_options}
