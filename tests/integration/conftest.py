@@ -38,3 +38,11 @@ def project(
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     monkeypatch.setenv("PYTHONPYCACHEPREFIX", bytecode)
     return Project(pytester)
+
+
+@pytest.fixture(autouse=True)
+def _environment_of_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a session in this process makes CUDA see is gone after the test."""
+    # Set first, so that it is taken back even where it was not there before.
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
