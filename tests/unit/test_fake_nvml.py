@@ -11,7 +11,7 @@ import pytest
 from voiceflow_ml.hardware.fake_nvml import DRIVER_NOT_LOADED, FakeGpu, FakeNvml
 from voiceflow_ml.hardware.gpu import GpuReading
 from voiceflow_ml.hardware.gpu_watch import GpuWatch
-from voiceflow_ml.hardware.nvml import ask_gpus, read_now
+from voiceflow_ml.hardware.nvml import ask_gpus, hold_driver, read_now
 from voiceflow_ml.hardware.targets import find_gpu
 
 
@@ -107,6 +107,20 @@ def test_a_measurement_is_watched_from_before_to_after() -> None:
     assert record.slowed_ns("software power cap") == 0
     assert record.slowed_ns("nothing known") is None
     assert record.span_ns == 900
+
+
+def test_the_driver_stays_started_for_a_whole_measurement() -> None:
+    with FakeNvml.t4().installed():
+        before = pynvml._nvmlLib_refcount
+        watch = GpuWatch(ask_gpus().gpus[0])
+        # Each question in between counts one more user of a driver that is started, and does not start it.
+        assert pynvml._nvmlLib_refcount == before + 1
+        watch.after_block()
+        watch.record()
+        assert pynvml._nvmlLib_refcount == before
+    with FakeNvml.missing_driver().installed():
+        hold_driver()()
+        assert pynvml._nvmlLib_refcount == before
 
 
 @pytest.fixture(autouse=True)

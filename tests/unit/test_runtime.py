@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -19,9 +20,9 @@ from voiceflow_ml.hardware.runtime import PROVIDERS, Boundary, RuntimeOptions, w
 from voiceflow_ml.hardware.targets import CPU, TARGETS, find_gpu
 from voiceflow_ml.hardware.watch import MachineWatch, restated_finding
 from voiceflow_ml.inference.baseline import open_baseline
-from voiceflow_ml.inference.ort import open_onnx
+from voiceflow_ml.inference.ort import OnnxModel, open_onnx
 from voiceflow_ml.inference.ort_session import asked_options
-from voiceflow_ml.inference.placement import failover_finding, profiled_placement
+from voiceflow_ml.inference.placement import failover_finding, placement_finding, profiled_placement
 from voiceflow_ml.sla.changes import loosened
 from voiceflow_ml.sla.load import parse_sla
 
@@ -148,6 +149,24 @@ def test_a_profile_tells_where_nodes_ran(tiny: Path, tmp_path: Path) -> None:
     nothing = tmp_path / "nothing.json"
     nothing.write_text(json.dumps([{"cat": "Session", "name": "model_loading"}, {"cat": "Node", "name": "x"}]))
     assert profiled_placement(nothing) == []
+
+
+class OldSession:
+    """A session of a release that records no placement."""
+
+    def __init__(self, session: Any) -> None:
+        self.run, self.get_inputs, self.get_outputs = session.run, session.get_inputs, session.get_outputs
+        self.get_providers = session.get_providers
+
+
+def test_an_older_release_is_asked_through_a_profile(tiny: Path) -> None:
+    now = open_onnx(tiny)
+    model = OnnxModel(now.path, now.sha256, CPU, 1, OldSession(now._session), RuntimeOptions())
+    assert model.findings()[0].fact.startswith("the runtime recorded no node")
+    model.bind(ROWS)()
+    (finding,) = model.findings()
+    assert finding.fact == "all 2 compute nodes ran on CPUExecutionProvider"
+    assert placement_finding(model._placed(), T4).severity is Severity.INVALID
 
 
 def test_a_file_is_held_to_what_was_opened(tiny: Path) -> None:

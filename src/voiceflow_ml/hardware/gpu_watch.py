@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from voiceflow_ml.hardware.gpu import Gpu, GpuReading, GpuRecord
-from voiceflow_ml.hardware.nvml import read_now
+from voiceflow_ml.hardware.nvml import hold_driver, read_now
 
 
 class GpuWatch:
@@ -25,6 +25,8 @@ class GpuWatch:
         now_ns: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self._gpu, self._read, self._now_ns = gpu, read, now_ns
+        # Starting the driver takes longer than asking it.
+        self._let_go = hold_driver()
         self._began_ns = now_ns()
         self._readings = [read(gpu.uuid)]
 
@@ -35,6 +37,7 @@ class GpuWatch:
     def record(self) -> GpuRecord:
         """Read for the last time, and join what was read."""
         self.after_block()
+        self._let_go()
         first, *between, last = self._readings
         pids = [reading.other_pids for reading in self._readings if reading.other_pids is not None]
         return GpuRecord(

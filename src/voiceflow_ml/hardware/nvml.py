@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from voiceflow_ml.hardware.gpu import UNKNOWN, Gpu, GpuProbe, GpuReading
@@ -29,6 +29,17 @@ def nvml() -> Iterator[Any]:
         yield pynvml
     finally:
         pynvml.nvmlShutdown()
+
+
+def hold_driver() -> Callable[[], None]:
+    """Keep the driver started, so that what is asked meanwhile need not start it each time; returns what lets it go."""
+    held = ExitStack()
+    try:
+        held.enter_context(nvml())
+    except Exception:
+        # A driver that does not start answers nothing either: each question says so by itself.
+        return held.close
+    return held.close
 
 
 def ask_gpus() -> GpuProbe:

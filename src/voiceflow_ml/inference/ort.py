@@ -14,8 +14,8 @@ from voiceflow_ml.files import hash_file
 from voiceflow_ml.hardware.evidence import Finding
 from voiceflow_ml.hardware.runtime import Boundary, RuntimeOptions, with_provider
 from voiceflow_ml.hardware.targets import CPU, Target
-from voiceflow_ml.inference.ort_session import asked_options, make_session
-from voiceflow_ml.inference.placement import failover_finding, placement_finding, recorded_placement
+from voiceflow_ml.inference.ort_session import asked_options, make_session, profile_once
+from voiceflow_ml.inference.placement import Placed, failover_finding, placement_finding, recorded_placement
 
 _DTYPES = {
     "tensor(float)": np.float32,
@@ -56,6 +56,7 @@ class OnnxModel:
         self.options = options
         self._target = target
         self._session = session
+        self._feeds: dict[str, Any] = {}
         self._opened_with = list(session.get_providers())
         self.inputs = tuple(_input_info(path, node) for node in session.get_inputs())
         self.output_names = tuple(str(node.name) for node in session.get_outputs())
@@ -91,6 +92,7 @@ class OnnxModel:
             except ConfigError as error:
                 raise ConfigError(f"{self.path}: {error}") from None
             feeds[info.name] = array
+        self._feeds = feeds
         if self.options.boundary is Boundary.DEVICE_ONLY:
             return self._bind_on_device(feeds)
         run, names_out = self._session.run, list(self.output_names)
@@ -145,9 +147,14 @@ class OnnxModel:
             "thread spinning": "on" if self.options.spinning else "off",
         }
 
+    def _placed(self) -> list[Placed]:
+        if hasattr(self._session, "get_provider_graph_assignment_info"):
+            return recorded_placement(self._session)
+        return profile_once(self.path, self._target, self._feeds, threads=self.threads) if self._feeds else []
+
     def findings(self) -> tuple[Finding, ...]:
         """Where the nodes of the graph were placed, and whether the session still is what it was opened as."""
-        placement = placement_finding(recorded_placement(self._session), self._target)
+        placement = placement_finding(self._placed(), self._target)
         failover = failover_finding(self._opened_with, self._session.get_providers())
         return (placement,) if failover is None else (failover, placement)
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from voiceflow_ml.errors import ModelFileError
 from voiceflow_ml.hardware.software import builds_finding, ort_builds
 from voiceflow_ml.hardware.targets import Target
+from voiceflow_ml.inference.placement import Placed, profiled_placement
 
 
-def make_session(path: Path, target: Target, *, threads: int, spinning: bool) -> Any:
+def make_session(path: Path, target: Target, *, threads: int, spinning: bool, profile: Path | None = None) -> Any:
     """Open a session.
 
     Args:
@@ -19,6 +22,7 @@ def make_session(path: Path, target: Target, *, threads: int, spinning: bool) ->
         target: its providers are asked for, all that this build has, and no other.
         threads: intra-op threads.
         spinning: whether idle threads burn their core.
+        profile: begins the name of the file that a profile goes to; None for none, as for every judged run.
 
     Raises:
         ModelFileError: onnxruntime is not installed, has none of the providers, or does not load the file.
@@ -37,11 +41,13 @@ def make_session(path: Path, target: Target, *, threads: int, spinning: bool) ->
         ort.preload_dlls()
     # Options are the first one's; those that stand behind it get none.
     providers = [(names[0], asked_options(names[0], target, threads)), *((name, {}) for name in names[1:])]
+    options = _session_options(ort, threads, spinning=spinning)
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile)
     try:
         # Falling back to other providers would measure something else: when the session is made, and when it runs.
-        session = ort.InferenceSession(
-            str(path), _session_options(ort, threads, spinning=spinning), providers=providers, enable_fallback=0
-        )
+        session = ort.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
         session.disable_fallback()
     except Exception as error:
         raise ModelFileError(f"model file {path} is not an ONNX model that can be loaded: {_reason(error)}") from None
@@ -51,6 +57,14 @@ def make_session(path: Path, target: Target, *, threads: int, spinning: bool) ->
             "its libraries are missing or of another version: see onnxruntime's log, and install the GPU extra"
         )
     return session
+
+
+def profile_once(path: Path, target: Target, feeds: Mapping[str, Any], *, threads: int) -> list[Placed]:
+    """Where nodes run, off the profile of one run in a session of its own, for releases that record no placement."""
+    with tempfile.TemporaryDirectory(prefix="voiceflow-ml-") as folder:
+        session = make_session(path, target, threads=threads, spinning=False, profile=Path(folder) / "profile")
+        session.run(None, dict(feeds))
+        return profiled_placement(Path(session.end_profiling()))
 
 
 def _missing(target: Target, available: list[str]) -> str:
