@@ -114,9 +114,12 @@ def test_the_peaks_of_this_cpu_are_measured_and_said_to_be(tmp_path: Path) -> No
     found = floor_of(model, [np.zeros((4096, 4), np.float32)])
     assert found is not None
     assert found.measured_peaks
-    assert found.source.startswith("measured here, 512 x 512 products in onnxruntime and copies, 1 thread")
-    assert measured_peaks(1) is measured_peaks(1)
-    assert set(measured_peaks(1).flops_per_s) == {"fp32", "int8"}
+    assert found.source.startswith("measured here, 512 x 512 products in onnxruntime and copies, 1 x one thread")
+    one, two = measured_peaks(1), measured_peaks(2)
+    assert set(one.flops_per_s) == {"fp32", "int8"}
+    # Measured once, so exactly twice: too much for two threads rather than too little.
+    assert two.flops_per_s == {name: 2 * value for name, value in one.flops_per_s.items()}
+    assert two.bytes_per_s == 2 * (one.bytes_per_s or 0.0)
 
 
 def test_a_project_that_states_the_peaks_of_its_cpu_is_believed(tmp_path: Path) -> None:
