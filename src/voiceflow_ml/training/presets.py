@@ -70,7 +70,7 @@ def voices_run(start: TrainConfig, start_sha256: str) -> TrainConfig:
     """
     return replace(
         start,
-        steps=2_000,
+        steps=1_600,
         conversations_per_step=4,
         clips_per_step=40,
         meeting_share=0.0,
