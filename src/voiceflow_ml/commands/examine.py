@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from voiceflow_ml.hardware.evidence import Finding
     from voiceflow_ml.hardware.runtime import RuntimeOptions
     from voiceflow_ml.hardware.targets import Catalogue, Target
+    from voiceflow_ml.hardware.watch import MachineWatch
     from voiceflow_ml.inference.ort import InputInfo, OnnxModel
     from voiceflow_ml.sla.objectives import InputSpec
 
@@ -78,13 +79,13 @@ def examine(patient: Patient) -> Report:
     model, refusal = _open(patient)
     arrays = [_array(patient, info) for info in model.inputs]
     found = [("runtime", refusal)] if refusal is not None else []
-    ran_ns = _run(model, arrays, watch)
+    ran_ns, contention = _run(model, arrays, watch)
     if refusal is None:
         found += [("placement", finding) for finding in model.findings()]
         found += _of_timing(ran_ns)
     found += _of_physics(patient, model, arrays, None if refusal is not None else ran_ns)
     found += _of_file(model)
-    found += [("machine", finding) for finding in watch.findings()]
+    found += [("machine", finding) for finding in (*contention, *watch.findings())]
     return Report(tuple(found), {**probe.probe_machine(), **model.facts(), **watch.facts()})
 
 
@@ -111,16 +112,30 @@ def _array(patient: Patient, info: InputInfo) -> Any:
     return make_input(declared, info, Path())[0]
 
 
-def _run(model: OnnxModel, arrays: list[Any], watch: Any) -> int:
-    """Call it some thirty times; returns the median in nanoseconds, which is no measurement."""
+def _run(model: OnnxModel, arrays: list[Any], watch: MachineWatch) -> tuple[int, list[Finding]]:
+    """Call it some thirty times; returns the median in nanoseconds, which is no measurement, and who was in the way."""
+    import numpy as np  # noqa: PLC0415
+
+    from voiceflow_ml.hardware.evidence import marked_blocks, pressure_finding, run_delay_finding  # noqa: PLC0415
+    from voiceflow_ml.hardware.scheduler import SchedulerCounters  # noqa: PLC0415
+
     call = model.bind(*arrays)
-    took_ns = []
-    for _ in range(_CALLS):
-        start_ns = time.perf_counter_ns()
-        call()
-        took_ns.append(time.perf_counter_ns() - start_ns)
-        watch.after_block()
-    return sorted(took_ns)[_CALLS // 2]
+    took_ns, waited_ns = [], 0
+    with SchedulerCounters() as counters:
+        begin_ns, pressed_ns = time.perf_counter_ns(), counters.cpu_wait_ns()
+        for _ in range(_CALLS):
+            delay_ns, start_ns = counters.run_delay_ns(), time.perf_counter_ns()
+            call()
+            took_ns.append(time.perf_counter_ns() - start_ns)
+            waited_ns += min(counters.run_delay_ns() - delay_ns, took_ns[-1])
+            watch.after_block()
+        span_ns, now_pressed_ns = time.perf_counter_ns() - begin_ns, counters.cpu_wait_ns()
+        known = counters.source != "none"
+    found = [run_delay_finding(waited_ns if known else None, sum(took_ns))]
+    if pressed_ns is not None and now_pressed_ns is not None:
+        marked = marked_blocks(np.array([now_pressed_ns - pressed_ns]), np.array([span_ns]))
+        found.append(pressure_finding(marked, 1))
+    return sorted(took_ns)[_CALLS // 2], found
 
 
 def _of_timing(median_ns: int) -> list[tuple[str, Finding]]:
