@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tests.unit.result_set import RESULTS, SESSION
 from tests.unit.test_summary import EMPTY, many, row
 from voiceflow_ml.reporting.annotations import MOST_OF_A_KIND, annotation_lines
-from voiceflow_ml.reporting.view import build_view, one_line
+from voiceflow_ml.reporting.text import one_line
+from voiceflow_ml.reporting.view import build_view
 
 VIEW = build_view(SESSION, RESULTS)
 

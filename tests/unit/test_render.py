@@ -19,7 +19,7 @@ from markdown_it import MarkdownIt
 from tests.unit.result_set import NASTY, RESULTS, SESSION
 from voiceflow_ml.errors import ResultError
 from voiceflow_ml.reporting.render import REPORT_TEMPLATE, code_block, code_span, escape_markdown, render_report
-from voiceflow_ml.reporting.view import one_line
+from voiceflow_ml.reporting.text import one_line
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "reports" / "templates" / REPORT_TEMPLATE

@@ -17,7 +17,8 @@ from voiceflow_ml.reporting.summary import (
     job_summary,
     pull_request_comment,
 )
-from voiceflow_ml.reporting.view import ReportView, Row, build_view, one_line
+from voiceflow_ml.reporting.text import one_line
+from voiceflow_ml.reporting.view import ReportView, Row, build_view
 
 VIEW = build_view(SESSION, RESULTS)
 EMPTY = replace(VIEW, rows=(), coverage="", integrity=(), advice=())

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from voiceflow_ml.reporting.axes import Scale, latency_scale
 from voiceflow_ml.reporting.svg import Drawing, bars, dots, line, number, steps, text
-from voiceflow_ml.reporting.view import one_line
+from voiceflow_ml.reporting.text import one_line
 
 SVG = "{http://www.w3.org/2000/svg}"
 

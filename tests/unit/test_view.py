@@ -27,15 +27,8 @@ from tests.unit.result_set import (
 )
 from voiceflow_ml.latency import Change, Interval
 from voiceflow_ml.reporting.table import terminal_lines
-from voiceflow_ml.reporting.view import (
-    Row,
-    build_rows,
-    build_view,
-    headline,
-    interval_text,
-    objective_text,
-    one_line,
-)
+from voiceflow_ml.reporting.text import interval_text, objective_text, one_line
+from voiceflow_ml.reporting.view import Row, build_rows, build_view, headline
 from voiceflow_ml.results.record import Planned, Result
 
 VIEW = build_view(SESSION, RESULTS)

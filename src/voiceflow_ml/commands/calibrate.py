@@ -90,7 +90,7 @@ def calibration_lines(session: Session, results: Sequence[Result], headroom: Dec
     Raises:
         ResultError: no limit can be proposed from any of the results; the message says why for each.
     """
-    from voiceflow_ml.reporting.view import one_line  # noqa: PLC0415
+    from voiceflow_ml.reporting.text import one_line  # noqa: PLC0415
 
     tables: dict[tuple[str, ...], dict[str, Proposal]] = {}
     refused: list[str] = []
@@ -168,7 +168,7 @@ def _refusal(verdict: Verdict) -> str:
 
 
 def _evidence(statistic: str, verdict: Verdict, measurement: Measurement) -> str:
-    from voiceflow_ml.reporting.view import interval_text  # noqa: PLC0415
+    from voiceflow_ml.reporting.text import interval_text  # noqa: PLC0415
 
     return (
         f"{statistic} {format_ns(verdict.measured_ns)} {interval_text(verdict.interval)} at "

@@ -101,7 +101,8 @@ def merge_command(
     """Join sessions; the help text is ``_MERGE_HELP``."""
     import shlex  # noqa: PLC0415
 
-    from voiceflow_ml.reporting.view import build_view, one_line  # noqa: PLC0415
+    from voiceflow_ml.reporting.text import one_line  # noqa: PLC0415
+    from voiceflow_ml.reporting.view import build_view  # noqa: PLC0415
     from voiceflow_ml.results.merge import merge, write_merged  # noqa: PLC0415
     from voiceflow_ml.results.sources import read_sources  # noqa: PLC0415
 

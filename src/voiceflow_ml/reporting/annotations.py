@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from voiceflow_ml.latency import Outcome
-from voiceflow_ml.reporting.view import NOT_RUN, NOT_SLOWER, ReportView, Row, one_line
+from voiceflow_ml.reporting.text import one_line, shortened
+from voiceflow_ml.reporting.view import NOT_RUN, NOT_SLOWER, ReportView, Row
 
 MOST_OF_A_KIND = 10
 """GitHub keeps this many errors, warnings and notices of one step, and drops the rest."""
@@ -69,13 +70,9 @@ def _limited(kind: str, entries: Sequence[tuple[str, str]]) -> Iterable[str]:
 
 
 def _command(kind: str, title: str, message: str) -> str:
-    title, message = _cut(one_line(title), _LONGEST_TITLE), _cut(one_line(message), _LONGEST_MESSAGE)
+    title, message = shortened(one_line(title), _LONGEST_TITLE), shortened(one_line(message), _LONGEST_MESSAGE)
     return f"::{kind} title={_escape(title).replace(':', '%3A').replace(',', '%2C')}::{_escape(message)}"
 
 
 def _escape(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}\u2026"

@@ -11,7 +11,7 @@ from voiceflow_ml.latency import Verdict
 from voiceflow_ml.latency.verdict import statistic_name
 from voiceflow_ml.reporting.axes import Scale, latency_scale
 from voiceflow_ml.reporting.svg import Drawing, diamond, line, steps, text
-from voiceflow_ml.reporting.view import objective_text
+from voiceflow_ml.reporting.text import objective_text
 from voiceflow_ml.results.measurement import Measurement
 from voiceflow_ml.units import format_ns
 

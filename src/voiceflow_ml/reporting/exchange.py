@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from voiceflow_ml.latency import Outcome, Verdict
-from voiceflow_ml.reporting.view import interval_text, objective_text, one_line
+from voiceflow_ml.reporting.text import interval_text, objective_text, one_line
 from voiceflow_ml.results.record import Planned, Result
 from voiceflow_ml.units import NS_PER_MS, format_count
 

@@ -10,7 +10,8 @@ from voiceflow_ml.reporting.charts import ChartCache
 from voiceflow_ml.reporting.detail import Detail
 from voiceflow_ml.reporting.render import fill_template
 from voiceflow_ml.reporting.svg import STYLE
-from voiceflow_ml.reporting.view import ReportView, build_view, one_line
+from voiceflow_ml.reporting.text import one_line
+from voiceflow_ml.reporting.view import ReportView, build_view
 from voiceflow_ml.results.record import Result, Session
 
 if TYPE_CHECKING:

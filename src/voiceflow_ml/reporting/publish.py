@@ -10,7 +10,7 @@ from voiceflow_ml.reporting.charts import ChartCache
 from voiceflow_ml.reporting.html import render_page
 from voiceflow_ml.reporting.render import render_report
 from voiceflow_ml.reporting.svg import Drawing
-from voiceflow_ml.reporting.view import one_line
+from voiceflow_ml.reporting.text import one_line
 from voiceflow_ml.results.record import Result, Session
 from voiceflow_ml.results.store import write_atomically
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from voiceflow_ml.errors import ResultError
 from voiceflow_ml.reporting.charts import charts_by_detail
-from voiceflow_ml.reporting.view import build_view, one_line
+from voiceflow_ml.reporting.text import one_line
+from voiceflow_ml.reporting.view import build_view
 from voiceflow_ml.results.record import Result, Session
 
 REPORT_TEMPLATE = "PERFORMANCE_ANALYSIS.md.j2"

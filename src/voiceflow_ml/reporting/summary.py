@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from voiceflow_ml.latency import Outcome
 from voiceflow_ml.reporting.render import escape_markdown
+from voiceflow_ml.reporting.text import shortened
 from voiceflow_ml.reporting.view import NOT_SLOWER, ReportView, Row
 
 SUMMARY_LIMIT_BYTES = 1024 * 1024
@@ -136,8 +137,7 @@ def _more(count: int) -> str:
 
 def _safe(text: str, most: int = _LONGEST_CELL) -> str:
     """Any text as plain text in Markdown on GitHub, where a name must not call people or link issues either."""
-    short = text if len(text) <= most else f"{text[: most - 1]}\u2026"
-    return re.sub(r"([@#])(?=\w)", r"\1&#8203;", escape_markdown(short))
+    return re.sub(r"([@#])(?=\w)", r"\1&#8203;", escape_markdown(shortened(text, most)))
 
 
 def _join(parts: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from voiceflow_ml.reporting.view import one_line
+from voiceflow_ml.reporting.text import one_line, shortened
 
 WIDTH = 480
 """Of every chart, in pixels: two fit side by side on a desktop, and text stays readable on a phone."""
@@ -100,8 +100,7 @@ def text(x: float, y: float, content: str, *, kind: str = "", anchor: str = "sta
         kind: its classes.
         anchor: ``"start"``, ``"middle"`` or ``"end"``.
     """
-    line_ = one_line(content)
-    shown = line_ if len(line_) <= _LONGEST_TITLE else f"{line_[: _LONGEST_TITLE - 1]}…"
+    shown = shortened(one_line(content), _LONGEST_TITLE)
     placed = "" if anchor == "start" else f' text-anchor="{anchor}"'
     classes = f' class="{kind}"' if kind else ""
     return f'<text x="{number(x)}" y="{number(y)}"{classes}{placed}>{escape(shown)}</text>'

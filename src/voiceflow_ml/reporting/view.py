@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from voiceflow_ml.latency import Change, ClockChannel, Comparison, Interval, Outcome, Verdict
+from voiceflow_ml.latency import Change, ClockChannel, Comparison, Outcome, Verdict
 from voiceflow_ml.latency.verdict import statistic_name
 from voiceflow_ml.reporting.detail import Detail, build_detail
 from voiceflow_ml.reporting.integrity import advice_lines, integrity_lines, session_day, waived_words
+from voiceflow_ml.reporting.text import interval_text, objective_text, one_line, ratio_interval_text, ratio_text
 from voiceflow_ml.results.measurement import Against, Measurement
 from voiceflow_ml.results.record import Planned, Result, Session, State
 from voiceflow_ml.units import format_count, format_ns
@@ -122,11 +123,6 @@ def _how_many_waived(rows: Sequence[Row]) -> str:
     return f" ({waived} waived)" if waived else ""
 
 
-def one_line(text: str) -> str:
-    """Any text as one printable line: white space becomes single spaces, control characters go."""
-    return " ".join("".join(c if c.isprintable() else " " * c.isspace() for c in text).split())
-
-
 def _coverage(rows: Sequence[Row]) -> str:
     """How much of what was declared has a number. A promise that any test measured is covered."""
     measured = {row.label for row in rows if row.verdict not in (NOT_RUN, ERROR)}
@@ -217,32 +213,8 @@ def _compared_row(planned: Planned, comparison: Comparison, against: Against) ->
     )
 
 
-def ratio_text(ratio: float | None) -> str:
-    """``"1.182x"``; nothing for none."""
-    return "" if ratio is None else f"{ratio:.3f}x"
-
-
-def ratio_interval_text(comparison: Comparison) -> str:
-    """``"[1.121x, 1.240x]"``; an open side is said in words."""
-    low = ratio_text(comparison.ratio_low) or "no lower bound"
-    high = ratio_text(comparison.ratio_high) or "no upper bound"
-    return f"[{low}, {high}]"
-
-
 def _margin(verdict: Verdict) -> str:
     """Distance to the limit as a share of it; a number that is not about the promise has none."""
     if verdict.outcome is Outcome.INVALID:
         return _NOTHING
     return f"{round(100 * (1 - verdict.measured_ns / verdict.limit_ns)):+d} %"
-
-
-def objective_text(statistic: str, limit_ns: int) -> str:
-    """``"P99 <= 10 ms"``."""
-    return f"{statistic} <= {format_ns(limit_ns, digits=6)}"
-
-
-def interval_text(interval: Interval) -> str:
-    """``"[4.40 ms, 4.95 ms]"``; an open side is said in words."""
-    low = format_ns(interval.low_ns) if interval.low_ns is not None else "no lower bound"
-    high = format_ns(interval.high_ns) if interval.high_ns is not None else "no upper bound"
-    return f"[{low}, {high}]"
