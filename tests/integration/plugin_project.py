@@ -96,6 +96,11 @@ class Project:
         path.write_text(PRELUDE + source, encoding="utf-8")
         return path
 
+    def source_line(self, text: str, name: str = "test_it") -> int:
+        """The line of a test module, from 1, that begins with a text."""
+        lines = (self.root / f"{name}.py").read_text(encoding="utf-8").splitlines()
+        return next(number for number, line in enumerate(lines, start=1) if line.startswith(text))
+
     def run(self, *arguments: str) -> pytest.RunResult:
         """Run pytest in this process."""
         return self.pytester.runpytest_inprocess("--sla-span=0s", *arguments)

@@ -33,7 +33,8 @@ def test_on_github_a_run_writes_all_of_them_and_they_agree(project: Project, sum
     result.assert_outcomes(passed=1, failed=1)
     assert files_of(project) == FILES
     error, notice = commands(result)
-    assert error.startswith("::error title=BREACHED%3A ")
+    line = project.source_line("def test_second") - 2
+    assert error.startswith(f"::error file=test_it.py,line={line},title=BREACHED%3A "), "at its first marker"
     assert "::P99 is over 1 ns with 99 %25 confidence" in error
     assert notice.startswith("::notice title=latency promises::1 BREACHED, 1 MET. ")
     assert [line[:14] for line in summary.read_text(encoding="utf-8").splitlines() if line.startswith("| **")] == [
@@ -48,6 +49,19 @@ def test_on_github_a_run_writes_all_of_them_and_they_agree(project: Project, sum
     assert [round(one["value"] * 1e6) for one in action] == measured
     assert (project.reports / "openmetrics.txt").read_text(encoding="utf-8").endswith("# EOF\n")
     assert "**1 BREACHED, 1 MET**" in (project.reports / "comment.md").read_text(encoding="utf-8")
+
+
+def test_a_breach_is_shown_at_the_line_of_its_objective(
+    project: Project, summary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.promise("cpu", limit="1ns")
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(project.root.parent))
+    (error, _) = commands(project.run("sla.toml"))
+    (objective,) = (n for n, text in enumerate((project.root / "sla.toml").read_text().splitlines(), 1) if "[[" in text)
+    assert error.startswith(f"::error file={project.root.name}/sla.toml,line={objective},title=BREACHED")
+    # A report is read on other machines: no path of this one is in it.
+    assert project.results()[0]["planned"]["where"] == f"sla.toml:{objective}"
+    assert str(project.root) not in project.report()
 
 
 def test_elsewhere_there_are_files_but_no_commands_and_no_summary(
@@ -79,7 +93,9 @@ def test_report_only_is_said_first_and_nothing_is_an_error(project: Project, sum
     result = project.run("--sla-policy=report-only")
     assert result.ret == 0
     warning, notice = commands(result)
-    assert warning.startswith("::warning title=BREACHED")
+    assert warning.startswith(
+        f"::warning file=test_it.py,line={project.source_line('def test_second') - 2},title=BREACHED"
+    )
     assert "::Report only, no verdict fails this run. " in notice
     for text in (summary.read_text(encoding="utf-8"), (project.reports / "comment.md").read_text(encoding="utf-8")):
         assert text.index("**Report only:**") < text.index("| Verdict")

@@ -15,20 +15,35 @@ from voiceflow_ml.reporting.view import build_view
 VIEW = build_view(SESSION, RESULTS)
 
 
-def parsed(line: str) -> tuple[str, str, str]:
-    """Kind, title and message of a workflow command, read the way GitHub's runner reads one."""
+def whole(line: str) -> tuple[str, dict[str, str], str]:
+    """Kind, properties and message of a workflow command, read the way GitHub's runner reads one."""
     assert line.startswith("::")
     end = line.index("::", 2)
     kind, _, properties = line[2:end].partition(" ")
-    pairs = [one.partition("=")[::2] for one in properties.split(",")]
-    ((key, title),) = pairs
-    assert key == "title"
-    for coded, plain in (("%0D", "\r"), ("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%25", "%")):
-        title = title.replace(coded, plain)
+    found = {}
+    for one in properties.split(","):
+        key, _, value = one.partition("=")
+        for coded, plain in (("%0D", "\r"), ("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%25", "%")):
+            value = value.replace(coded, plain)
+        found[key] = value
     message = line[end + 2 :]
     for coded, plain in (("%0D", "\r"), ("%0A", "\n"), ("%25", "%")):
         message = message.replace(coded, plain)
-    return kind, title, message
+    return kind, found, message
+
+
+def parsed(line: str) -> tuple[str, str, str]:
+    """Kind, title and message of a workflow command."""
+    kind, found, message = whole(line)
+    assert set(found) - {"file", "line"} == {"title"}
+    return kind, found["title"], message
+
+
+def places(folder: str = "", where: str = "sla.toml:11") -> list[tuple[str, str]]:
+    """File and line of each annotation of a report in which every objective stands in one place."""
+    view = replace(VIEW, rows=tuple(replace(one, where=where) for one in VIEW.rows if one.verdict != "MET"))
+    found = [whole(line)[1] for line in annotation_lines(view, ["a problem"], policy="strict", folder=folder)]
+    return [(one.get("file", ""), one.get("line", "")) for one in found]
 
 
 def kinds(policy: str) -> dict[str, str]:
@@ -63,7 +78,8 @@ def test_nothing_fails_a_run_that_only_reports_and_the_notice_says_so_first() ->
 def test_an_annotation_names_the_objective_and_says_why() -> None:
     line = annotation_lines(VIEW, [], policy="strict")[1]
     assert line.startswith(
-        "::error title=BREACHED%3A slow-cnn · model-inference · cpu%2C P99 <= 5 ms::P99 is over 5 ms"
+        "::error file=sla.toml,line=11,title=BREACHED%3A slow-cnn · model-inference · cpu%2C P99 <= 5 ms::"
+        "P99 is over 5 ms"
     )
     assert "with 99 %25 confidence" in line
     assert parsed(line) == (
@@ -71,6 +87,29 @@ def test_an_annotation_names_the_objective_and_says_why() -> None:
         "BREACHED: slow-cnn · model-inference · cpu, P99 <= 5 ms",
         next(one.sentence for one in VIEW.rows if one.verdict == "BREACHED"),
     )
+
+
+def test_an_annotation_stands_where_the_limit_is_written_and_what_has_no_place_has_none() -> None:
+    objectives = ("sla.toml", "11")
+    found = places()
+    assert found == [("", ""), *[objectives] * (len(found) - 2), ("", "")], "the problem and the notice have none"
+
+
+@pytest.mark.parametrize(
+    ("folder", "where", "file"),
+    [
+        (".", "tests/test_a.py:7", "tests/test_a.py"),
+        ("services/voice", "sla.toml:7", "services/voice/sla.toml"),
+        ("services/voice", "../sla.toml:7", "services/sla.toml"),
+        ("", "../sla.toml:7", ""),
+        ("", "/elsewhere/sla.toml:7", ""),
+        ("", "the sla marker", ""),
+        ("", "", ""),
+        ("", "a,b:100%/sla.toml:7", "a,b:100%/sla.toml"),
+    ],
+)
+def test_a_place_is_seen_from_the_root_of_the_repository(folder: str, where: str, file: str) -> None:
+    assert places(folder, where)[1] == (file, "7" if file else "")
 
 
 def test_a_waived_breach_is_a_warning_behind_what_was_changed() -> None:

@@ -107,5 +107,12 @@ def _print_annotations(config: pytest.Config, view: ReportView | None, problems:
         return
     # GitHub reads a command only at the start of a line, and nothing tells whether the progress has ended its own.
     reporter.write_line("")
-    for line in annotation_lines(view, problems, policy=policy):
+    for line in annotation_lines(view, problems, policy=policy, folder=_folder_in_repository(config.rootpath)):
         reporter.write_line(line)
+
+
+def _folder_in_repository(root: Path) -> str:
+    """Where pytest's root folder is in the checkout, from where GitHub looks for files."""
+    workspace = Path(os.environ.get("GITHUB_WORKSPACE") or root).resolve()
+    inside = root.resolve().is_relative_to(workspace)
+    return root.resolve().relative_to(workspace).as_posix() if inside else ""

@@ -99,9 +99,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     # From a worker of pytest-xdist no usage error arrives: its controller finds the same when it has the plan.
     if problems and not is_worker(config):
         raise pytest.UsageError(problems[0])
-    planned = tuple(item.stash[ASSIGNMENT].planned(item.nodeid) for item in assigned)
+    planned = tuple(item.stash[ASSIGNMENT].planned(item) for item in assigned)
     slas = _slas_in_play(config)
-    declared = tuple(planned_from(promise) for sla in slas for promise in sla.promises)
+    declared = tuple(planned_from(promise, config.rootpath) for sla in slas for promise in sla.promises)
     integrity = _integrity(config, slas)
     if is_worker(config):
         benchmark_bridge.keep_quiet_about_ours(config, session.items)

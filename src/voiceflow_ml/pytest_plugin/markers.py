@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
@@ -101,7 +102,9 @@ def assign(item: pytest.Item) -> None:
     sla = item.get_closest_marker("sla")
     if sla is not None and "latency" in getattr(item, "fixturenames", ()):
         request = _parse_sla(sla, getattr(item, "originalname", item.name))
-        promise = _promise_for(item.config, request, target)
+        file, line, _ = item.location
+        where = f"{Path(file).as_posix()}:{(line or 0) + 1}"
+        promise = _promise_for(item.config, request, target, where)
         item.stash[ASSIGNMENT] = Assignment(promise, target, hardware.kwargs.get("prepare"))
     if not item.config.stash[SETTINGS].selects(target.name):
         item.add_marker(pytest.mark.skip(reason=not_selected_reason(target)))
@@ -185,8 +188,8 @@ def _default_targets(config: pytest.Config, request: _Request | None) -> list[Ta
     return [sla.catalogue.find(name) for name in names] or [CPU]
 
 
-def _promise_for(config: pytest.Config, request: _Request, target: Target) -> Any:
-    """The promise that a test is judged against on one target."""
+def _promise_for(config: pytest.Config, request: _Request, target: Target, where: str = "the sla marker") -> Any:
+    """The promise that a test is judged against on one target; ``where`` is the place of limits in a marker."""
     from voiceflow_ml.sla.objectives import Objective, Promise, Stage  # noqa: PLC0415
 
     stage = Stage(request.stage)
@@ -195,7 +198,7 @@ def _promise_for(config: pytest.Config, request: _Request, target: Target) -> An
             Objective(request.model, stage, target.name, quantile, limit_ns)
             for quantile, limit_ns in sorted(request.limits_ns.items())
         )
-        return Promise(request.model, stage, target.name, objectives, "the sla marker", request.measuring)
+        return Promise(request.model, stage, target.name, objectives, where, request.measuring)
     sla = sla_at(config, config.stash[SETTINGS].sla_file)
     promise = sla.promise(request.model, stage, target.name)
     if promise is None:

@@ -120,7 +120,7 @@ def result_of(item: pytest.Item, report: pytest.TestReport) -> Result | None:
     without_measurement = State.SKIPPED if report.skipped else State.ERROR
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return Result(
-        planned=assignment.planned(item.nodeid),
+        planned=assignment.planned(item),
         state=State.MEASURED if measurement is not None else without_measurement,
         reason=_reason(report),
         started_at=item.stash.get(STARTED_AT, now),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -34,13 +35,19 @@ class Assignment:
     target: Target
     prepare: Callable[[Target], object] | None = None
 
-    def planned(self, node_id: str) -> Planned:
+    def planned(self, item: pytest.Item) -> Planned:
         """The plan entry of this assignment."""
-        return planned_from(self.promise, node_id)
+        return planned_from(self.promise, item.config.rootpath, item.nodeid)
 
 
-def planned_from(promise: Promise, node_id: str = "") -> Planned:
-    """A promise as a plan entry; without a node id for a promise that no test covers."""
+def planned_from(promise: Promise, root: Path, node_id: str = "") -> Planned:
+    """A promise as a plan entry; without a node id for a promise that no test covers.
+
+    Args:
+        promise: the promise.
+        root: the folder that pytest's own names begin in.
+        node_id: pytest's id of the test.
+    """
     from voiceflow_ml.results.record import Planned  # noqa: PLC0415
 
     return Planned(
@@ -54,7 +61,13 @@ def planned_from(promise: Promise, node_id: str = "") -> Planned:
             for waiver in promise.waivers
             for statistic in waiver.statistics
         },
+        where=_from_root(promise.where, root),
     )
+
+
+def _from_root(where: str, root: Path) -> str:
+    """A place relative to the root folder: a report is read on other machines than it was made on."""
+    return Path(os.path.relpath(where, root)).as_posix() if Path(where).is_absolute() else where
 
 
 SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()

@@ -5,7 +5,9 @@ https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from voiceflow_ml.latency import Outcome
 from voiceflow_ml.reporting.text import one_line, shortened
@@ -21,28 +23,38 @@ _ERROR = "error"
 _WARNING = "warning"
 
 
-def annotation_lines(view: ReportView | None, problems: Sequence[str], *, policy: str) -> list[str]:
+@dataclass(frozen=True)
+class _Note:
+    """One annotation: a title, a message, and the place that it is about."""
+
+    title: str
+    message: str
+    place: str = ""
+
+
+def annotation_lines(view: ReportView | None, problems: Sequence[str], *, policy: str, folder: str = "") -> list[str]:
     """One error or warning for each objective that is not good, worst first, and one notice for the whole.
 
     What fails the run is an error, what does not is a warning. Promises that were loosened or waived are warnings
-    before all others.
+    before all others. That of an objective stands at the line that its limit is written on.
 
     Args:
         view: the report; None when no test was planned.
         problems: what went wrong beside the tests; each is an error.
         policy: ``"strict"``, ``"lenient"`` or ``"report-only"``.
+        folder: of the report's places, as seen from the root of the repository.
     """
-    errors = [("latency promises", problem) for problem in problems]
-    warnings = [("changed or waived", line) for line in view.integrity] if view is not None else []
+    errors = [_Note("latency promises", problem) for problem in problems]
+    warnings = [_Note("changed or waived", line) for line in view.integrity] if view is not None else []
     for row in view.rows if view is not None else ():
         if row.verdict in _GOOD:
             continue
         of_its_kind = errors if _fails(row, policy) else warnings
         sentence = f"{row.sentence}; {row.waived}" if row.waived else row.sentence
-        of_its_kind.append((f"{row.verdict}: {row.label}, {row.objective}", sentence))
+        of_its_kind.append(_Note(f"{row.verdict}: {row.label}, {row.objective}", sentence, _place(row.where, folder)))
     lines = [*_limited(_ERROR, errors), *_limited(_WARNING, warnings)]
     if view is not None:
-        lines.append(_command("notice", "latency promises", _whole(view)))
+        lines.append(_command("notice", _Note("latency promises", _whole(view))))
     return lines
 
 
@@ -62,16 +74,29 @@ def _whole(view: ReportView) -> str:
     return " ".join(filter(None, parts))
 
 
-def _limited(kind: str, entries: Sequence[tuple[str, str]]) -> Iterable[str]:
-    shown = entries if len(entries) <= MOST_OF_A_KIND else entries[: MOST_OF_A_KIND - 1]
-    yield from (_command(kind, title, message) for title, message in shown)
-    if len(shown) < len(entries):
-        yield _command(kind, "latency promises", f"and {len(entries) - len(shown)} more: see the report")
+def _limited(kind: str, notes: Sequence[_Note]) -> Iterable[str]:
+    shown = notes if len(notes) <= MOST_OF_A_KIND else notes[: MOST_OF_A_KIND - 1]
+    yield from (_command(kind, note) for note in shown)
+    if len(shown) < len(notes):
+        yield _command(kind, _Note("latency promises", f"and {len(notes) - len(shown)} more: see the report"))
 
 
-def _command(kind: str, title: str, message: str) -> str:
-    title, message = shortened(one_line(title), _LONGEST_TITLE), shortened(one_line(message), _LONGEST_MESSAGE)
-    return f"::{kind} title={_escape(title).replace(':', '%3A').replace(',', '%2C')}::{_escape(message)}"
+def _place(where: str, folder: str) -> str:
+    """``file=...,line=...``; nothing for what is in no file of the repository."""
+    file, _, line = where.rpartition(":")
+    path = posixpath.normpath(posixpath.join(folder, file))
+    if not file or not line.isdigit() or path.startswith(("/", "..")):
+        return ""
+    return f"file={_escape_value(path)},line={line},"
+
+
+def _command(kind: str, note: _Note) -> str:
+    title = _escape_value(shortened(one_line(note.title), _LONGEST_TITLE))
+    return f"::{kind} {note.place}title={title}::{_escape(shortened(one_line(note.message), _LONGEST_MESSAGE))}"
+
+
+def _escape_value(text: str) -> str:
+    return _escape(text).replace(":", "%3A").replace(",", "%2C")
 
 
 def _escape(text: str) -> str:

@@ -54,6 +54,7 @@ class Row:
     horizon: str
     sentence: str
     waived: str = ""
+    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,7 @@ def _empty_rows(planned: Planned, verdict: str, reason: str) -> list[Row]:
             span=_NOTHING,
             horizon=_NOTHING,
             sentence=one_line(reason).rstrip(".") or "no reason was given",
+            where=one_line(planned.where),
         )
         for statistic, limit_ns in planned.limits_ns.items()
     ]
@@ -184,6 +186,7 @@ def _measured_row(planned: Planned, statistic: str, verdict: Verdict, measuremen
         horizon=format_ns(span_ns / HORIZON_SHARE) if verdict.outcome is Outcome.MET else _NOTHING,
         sentence=one_line(verdict.sentence),
         waived=one_line(waived_words(planned, statistic, verdict, today)),
+        where=one_line(planned.where),
     )
 
 
@@ -210,6 +213,7 @@ def _compared_row(planned: Planned, comparison: Comparison, against: Against) ->
         span=_NOTHING,
         horizon=_NOTHING,
         sentence=one_line(f"baseline: {'; '.join(invalid)}" if invalid else comparison.sentence),
+        where=one_line(planned.where),
     )
 
 

@@ -5,7 +5,7 @@ History of the format:
 * version 1: first.
 * version 2: the run as a whole, with the scheduler's counts, blocks, cold starts and warm-up; verdicts by e-values,
   with the adjusted clock beside the wall clock; comparison with a baseline. Later, and empty when a file of version 2
-  lacks them: ``waivers`` of a planned test, ``integrity`` of a session, ``roofline`` of a measurement.
+  lacks them: ``waivers`` and ``where`` of a planned test, ``integrity`` of a session, ``roofline`` of a measurement.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ class Planned:
         target: where it must run.
         limits_ns: statistic name (``"P99"``) -> limit in nanoseconds.
         waivers: statistic name -> ``owner``, ``reason`` and ``expires`` (ISO 8601) of its waiver, expired or not.
+        where: ``"sla.toml:11"``, where the limits stand, from the root folder; of a test that has them in its marker,
+            the line of the test. Empty where nobody knows.
     """
 
     node_id: str
@@ -51,6 +53,7 @@ class Planned:
     target: str
     limits_ns: Mapping[str, int]
     waivers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    where: str = ""
 
     @property
     def label(self) -> str:
