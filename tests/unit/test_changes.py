@@ -130,3 +130,20 @@ def test_several_files_count_as_one() -> None:
         "version = 1\n[models.other]\n" + tail[: tail.index("[[objective]]")] + tail[tail.rindex("[[objective]]") :]
     )
     assert loosened([sla(BASE)], [sla(only_m), sla(only_other)]) == ()
+
+
+def test_declared_stages_that_became_quicker_are_told() -> None:
+    end_to_end = BASE + '\n[[objective]]\nmodel = "m"\nstage = "end-to-end"\ntarget = "cpu"\np99 = "100ms"\n'
+    declared = '\n[stages.network]\nlow = "10ms"\nhigh = "40ms"\n'
+    before = sla(end_to_end + declared)
+    for change in (("10ms", "5ms"), ("40ms", "20ms")):
+        became = declared.replace(*change)
+        low, high = became.split('"')[1::2]
+        assert list(loosened([before], [sla(end_to_end + became)])) == [
+            (
+                f"declared otherwise: m · end-to-end · cpu: network 10 ms to 40 ms became {low[:-2]} ms to {high[:-2]} ms; "
+                "nothing was measured"
+            )
+        ]
+    for kept in (declared, declared.replace("40ms", "50ms"), ""):
+        assert list(loosened([before], [sla(end_to_end + kept)])) == []

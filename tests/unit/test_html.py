@@ -6,7 +6,6 @@ After a wanted change of what both reports say, change both templates: a test he
 from __future__ import annotations
 
 import html
-import os
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -143,7 +142,7 @@ def test_the_page_says_when_it_gates_nothing_is_not_finished_or_is_of_nothing(tm
 
 
 def test_every_measured_test_has_its_charts_in_the_page(page: str) -> None:
-    assert page.count("<svg ") == 13
+    assert page.count("<svg ") == 14, "and one of the budget"
     assert page.count("in a file of its own") == 0
 
 
@@ -178,7 +177,7 @@ def test_the_files_are_written_and_linked(tmp_path: Path) -> None:
     assert publisher.report_written
     report = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
     links = re.findall(r"^!\[[^]]+\]\((charts/[^)]+\.svg)\)$", report, re.MULTILINE)
-    assert len(links) == 13
+    assert len(links) == 14
     written = [path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out" / "charts").iterdir()]
     assert sorted(links) == sorted(written)
     assert (tmp_path / "out" / "performance.html").read_text(encoding="utf-8") == render_page(
@@ -190,9 +189,43 @@ def test_a_chart_that_was_written_is_not_written_again_until_its_result_changes(
     publisher = Publisher(tmp_path / "report.md", tmp_path)
     publisher.publish(SESSION, RESULTS)
     for path in (tmp_path / "charts").iterdir():
-        path.unlink()
-    publisher.publish(SESSION, (replace(RESULTS[0]), *RESULTS[1:]))
-    assert len(os.listdir(tmp_path / "charts")) == 2  # noqa: PTH208
+        path.write_text("as it was", encoding="utf-8")
+    shorter = samples(400, over=0, quick_ns=4_000_000, slow_ns=0)
+    publisher.publish(SESSION, (measured(MET, shorter, ON_CPU), *RESULTS[1:]))
+    kept = [path.read_text(encoding="utf-8") == "as it was" for path in sorted((tmp_path / "charts").iterdir())]
+    # Its two pictures; and that of the budget, which rests on it.
+    assert (kept.count(False), kept.count(True)) == (3, 11)
+
+
+def charts_in(folder: Path) -> set[str]:
+    return {path.name for path in (folder / "charts").iterdir()}
+
+
+def test_charts_of_tests_that_are_gone_go_too_and_nothing_else_does(tmp_path: Path) -> None:
+    Publisher(tmp_path / "report.md", tmp_path).publish(SESSION, RESULTS)
+    theirs = tmp_path / "charts" / "architecture.svg"
+    theirs.write_text("<svg/>", encoding="utf-8")
+    before = charts_in(tmp_path)
+    fewer = replace(SESSION, planned=(MET,), declared=())
+    # While a run goes on it does not know yet which charts it will have.
+    Publisher(tmp_path / "report.md", tmp_path).publish(replace(fewer, finished=False), RESULTS[:1])
+    assert charts_in(tmp_path) == before
+    Publisher(tmp_path / "report.md", tmp_path).publish(fewer, RESULTS[:1])
+    assert charts_in(tmp_path) == {theirs.name, *(Path(chart.link).name for chart in charts.charts_of(RESULTS[0]))}
+
+
+def test_a_chart_that_another_run_removed_is_written_again(tmp_path: Path) -> None:
+    going_on = Publisher(tmp_path / "report.md", tmp_path)
+    going_on.publish(replace(SESSION, finished=False), RESULTS)
+    Publisher(tmp_path / "report.md", tmp_path).publish(replace(SESSION, planned=(MET,), declared=()), RESULTS[:1])
+    assert len(charts_in(tmp_path)) == 2
+    going_on.publish(SESSION, RESULTS)
+    assert len(charts_in(tmp_path)) == 14
+
+
+def test_every_chart_has_a_name_that_is_known_as_one(tmp_path: Path) -> None:
+    Publisher(tmp_path / "report.md", tmp_path).publish(SESSION, RESULTS)
+    assert all(charts.CHART_NAME.fullmatch(name) for name in charts_in(tmp_path))
 
 
 def test_a_page_that_cannot_be_made_costs_no_report(tmp_path: Path) -> None:

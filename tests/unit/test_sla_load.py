@@ -317,7 +317,7 @@ FILE_COMPLAINTS: list[tuple[str, str]] = [
     ("version = true\n", f"sla.toml:1: version: must be a whole number, got True; {VERSION}"),
     (
         "version = 1\n[objectives]\n",
-        "sla.toml:2: objectives: unknown key; valid here: version, targets, models, objective, waiver",
+        "sla.toml:2: objectives: unknown key; valid here: version, targets, models, objective, waiver, stages",
     ),
     ("version = 1\nmodels = 3\n", "sla.toml:2: models: must be a table, got 3; write, for example, [models.NAME]"),
     (

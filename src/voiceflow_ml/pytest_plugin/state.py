@@ -62,6 +62,7 @@ def planned_from(promise: Promise, root: Path, node_id: str = "") -> Planned:
             for statistic in waiver.statistics
         },
         where=_from_root(promise.where, root),
+        stages={str(entry.stage): {"low_ns": entry.low_ns, "high_ns": entry.high_ns} for entry in promise.stages},
     )
 
 

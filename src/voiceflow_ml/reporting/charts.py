@@ -8,13 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from voiceflow_ml.reporting import chart_shift, chart_tail, chart_time
+from voiceflow_ml.reporting import chart_budget, chart_shift, chart_tail, chart_time
+from voiceflow_ml.reporting.budget import BudgetSection, PaperBudget, paper_budgets
 from voiceflow_ml.reporting.detail import Detail
 from voiceflow_ml.reporting.svg import Drawing
-from voiceflow_ml.results.record import Result
+from voiceflow_ml.results.record import Result, Session
 
 CHARTS_FOLDER = "charts"
 """Beside the report, which links to it relatively."""
+CHART_NAME = re.compile(r"(?:[A-Za-z0-9-]+-)?[0-9a-f]{8}-(?:tail|time|shift|budget)\.svg")
+"""Names of the files in it; whatever else lies there is not ours."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,21 @@ def charts_of(result: Result) -> tuple[Chart, ...]:
     return (*charts, Chart(chart_shift.TITLE, f"{stem}-shift.svg", partial(chart_shift.shift_chart, label, against)))
 
 
-def charts_by_detail(results: Sequence[Result]) -> Callable[[Detail], tuple[Chart, ...]]:
-    """The Markdown template's filter: the charts of one test of the report."""
-    by_node = {result.planned.node_id: charts_of(result) for result in results}
-    return lambda detail: by_node[detail.node_id]
+def charts_of_budget(paper: PaperBudget) -> tuple[Chart, ...]:
+    """The bars of a budget that adds up."""
+    if paper.budget is None:
+        return ()
+    link = f"{CHARTS_FOLDER}/{_stem(paper.key)}-budget.svg"
+    return (Chart(chart_budget.TITLE, link, partial(chart_budget.budget_chart, paper, paper.budget)),)
+
+
+def charts_by_part(
+    session: Session, results: Sequence[Result]
+) -> Callable[[Detail | BudgetSection], tuple[Chart, ...]]:
+    """The Markdown template's filter: the charts of one test, or of one budget, of the report."""
+    by_key = {result.planned.node_id: charts_of(result) for result in results}
+    by_key |= {paper.key: charts_of_budget(paper) for paper in paper_budgets(session, results)}
+    return lambda part: by_key[part.key]
 
 
 class ChartCache:
@@ -69,6 +83,12 @@ class ChartCache:
             drawn = {chart.link: chart.draw() for chart in charts_of(result)}
             self._drawn[node_id] = (result, drawn)
         return drawn
+
+    def all_drawings(self, session: Session, results: Sequence[Result]) -> dict[str, Drawing]:
+        """Every chart of a report by its link."""
+        drawn = {link: drawing for result in results for link, drawing in self.drawings(result).items()}
+        budgets = (chart for paper in paper_budgets(session, results) for chart in charts_of_budget(paper))
+        return {**drawn, **{chart.link: chart.draw() for chart in budgets}}
 
 
 def _stem(node_id: str) -> str:

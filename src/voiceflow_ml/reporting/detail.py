@@ -36,6 +36,11 @@ class Detail:
     percentiles: tuple[tuple[str, tuple[str, ...]], ...]
     findings: tuple[tuple[str, str], ...]
 
+    @property
+    def key(self) -> str:
+        """Tells it from the other parts of a report."""
+        return self.node_id
+
 
 def build_detail(result: Result, measurement: Measurement) -> Detail:
     """Word how a test was measured."""

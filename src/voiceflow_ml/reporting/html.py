@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from voiceflow_ml.reporting.charts import ChartCache
+from voiceflow_ml.reporting.budget import BudgetSection, paper_budgets
+from voiceflow_ml.reporting.charts import ChartCache, charts_of_budget
 from voiceflow_ml.reporting.detail import Detail
 from voiceflow_ml.reporting.render import fill_template
 from voiceflow_ml.reporting.svg import STYLE
@@ -42,10 +43,14 @@ def render_page(
     view = build_view(session, results)
     inside = _worst(view)
     by_node = {result.planned.node_id: result for result in results}
+    budgets = {paper.key: charts_of_budget(paper) for paper in paper_budgets(session, results)}
 
-    def charts(detail: Detail) -> list[Markup]:
+    def charts(part: Detail | BudgetSection) -> list[Markup]:
+        if isinstance(part, Detail):
+            drawn = list(kept.drawings(by_node[part.node_id]).values()) if part.node_id in inside else []
+        else:
+            drawn = [chart.draw() for chart in budgets[part.key]]
         # Safe as markup: every name in a drawing was escaped when it was drawn.
-        drawn = kept.drawings(by_node[detail.node_id]).values() if detail.node_id in inside else ()
         return [Markup(drawing.inline()) for drawing in drawn]  # noqa: S704
 
     def elsewhere(detail: Detail) -> list[str]:

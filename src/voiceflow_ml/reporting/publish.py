@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from voiceflow_ml.errors import ResultError
-from voiceflow_ml.reporting.charts import ChartCache
+from voiceflow_ml.reporting.charts import CHART_NAME, CHARTS_FOLDER, ChartCache
 from voiceflow_ml.reporting.html import render_page
 from voiceflow_ml.reporting.render import render_report
 from voiceflow_ml.reporting.svg import Drawing
@@ -55,12 +55,22 @@ class Publisher:
         write_atomically(self._report_path, render_report(session, results, self._templates))
 
     def _write_page(self, session: Session, results: Sequence[Result]) -> None:
-        for result in results:
-            for link, drawing in self._cache.drawings(result).items():
-                if self._written.get(link) is not drawing:
-                    write_atomically(self._report_path.parent / link, drawing.standalone())
-                    self._written[link] = drawing
+        drawings = self._cache.all_drawings(session, results)
+        for link, drawing in drawings.items():
+            path = self._report_path.parent / link
+            # Another session that ended may have removed it, as a chart of a test that it does not have.
+            if self._written.get(link) != drawing or not path.exists():
+                write_atomically(path, drawing.standalone())
+                self._written[link] = drawing
+        if session.finished:
+            self._remove_others(set(drawings))
         write_atomically(self.page_path, render_page(session, results, self._templates, self._cache))
+
+    def _remove_others(self, links: set[str]) -> None:
+        """Remove charts that no report links to any more: of tests that are gone, or were not part of this run."""
+        for path in (self._report_path.parent / CHARTS_FOLDER).glob("*.svg"):
+            if CHART_NAME.fullmatch(path.name) and f"{CHARTS_FOLDER}/{path.name}" not in links:
+                path.unlink(missing_ok=True)
 
 
 def _problem_of(write: Callable[[], None], path: Path) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from voiceflow_ml.errors import ResultError
-from voiceflow_ml.reporting.charts import charts_by_detail
+from voiceflow_ml.reporting.charts import charts_by_part
 from voiceflow_ml.reporting.text import one_line
 from voiceflow_ml.reporting.view import build_view
 from voiceflow_ml.results.record import Result, Session
@@ -35,7 +35,12 @@ def render_report(session: Session, results: Sequence[Result], override_folder: 
     return fill_template(
         REPORT_TEMPLATE,
         override_folder,
-        filters={"md": escape_markdown, "code": code_span, "block": code_block, "charts": charts_by_detail(results)},
+        filters={
+            "md": escape_markdown,
+            "code": code_span,
+            "block": code_block,
+            "charts": charts_by_part(session, results),
+        },
         names={"view": build_view(session, results)},
     )
 

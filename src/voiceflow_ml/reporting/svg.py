@@ -18,6 +18,8 @@ WIDTH = 480
 """Of every chart, in pixels: two fit side by side on a desktop, and text stays readable on a phone."""
 _LONGEST_TITLE = 64
 _TITLE_PX = 18
+_HATCH = 5
+"""Pixels between the lines of a hatched box."""
 
 _LIGHT = {
     "paper": "#ffffff", "ink": "#1f2328", "quiet": "#59636e", "grid": "#d1d9e0", "a": "#0550ae", "b": "#9a3a00",
@@ -31,10 +33,11 @@ _DARK = {
 
 def _colours(theme: dict[str, str]) -> str:
     strokes = "".join(f".vf .{name}{{stroke:{theme[name]}}}" for name in ("a", "b", "c", "limit", "grid", "ink"))
+    fills = "".join(f".vf .fill.{name}{{fill:{theme[name]}}}" for name in ("a", "b", "c"))
     return (
         f".vf .paper{{fill:{theme['paper']}}}.vf text{{fill:{theme['ink']};stroke:{theme['paper']}}}"
         f".vf text.quiet{{fill:{theme['quiet']}}}.vf text.limit{{fill:{theme['limit']};stroke:{theme['paper']}}}"
-        f"{strokes}.vf .bar{{fill:{theme['b']}}}"
+        f"{strokes}{fills}.vf .bar{{fill:{theme['b']}}}"
     )
 
 
@@ -129,6 +132,27 @@ def steps(x: NDArray[np.float64], y: NDArray[np.float64], kind: str) -> str:
             moves.append(f"V{number(to_y / 10)}")
         at_x, at_y = to_x, to_y
     return f'<path class="{kind}" d="{"".join(moves)}"/>'
+
+
+def plain(x: float, y: float, width: float, height: float, kind: str) -> str:
+    """A filled box: something that was measured."""
+    return f'<path class="fill {kind} solid" d="{_box(x, y, width, height)}"/>'
+
+
+def hatched(x: float, y: float, width: float, height: float, kind: str) -> str:
+    """A box of slanted lines: something that nobody measured."""
+    slants = []
+    for offset in range(_HATCH, int(width + height), _HATCH):
+        # From the upper edge, or further on from the right one, down to the left until an edge is met.
+        right, down = min(offset, width), max(0.0, offset - width)
+        length = min(right, height - down)
+        if length > 0:
+            slants.append(f"M{number(x + right)} {number(y + down)}l{number(-length)} {number(length)}")
+    return f'<path class="{kind} solid" d="{_box(x, y, width, height)}{"".join(slants)}"/>'
+
+
+def _box(x: float, y: float, width: float, height: float) -> str:
+    return f"M{number(x)} {number(y)}h{number(width)}v{number(height)}h{number(-width)}z"
 
 
 def dots(x: NDArray[np.float64], y: NDArray[np.float64], kind: str) -> str:

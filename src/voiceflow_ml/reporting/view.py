@@ -8,6 +8,7 @@ from datetime import date
 
 from voiceflow_ml.latency import Change, ClockChannel, Comparison, Outcome, Verdict
 from voiceflow_ml.latency.verdict import statistic_name
+from voiceflow_ml.reporting.budget import BudgetSection, budget_section, paper_budgets
 from voiceflow_ml.reporting.detail import Detail, build_detail
 from voiceflow_ml.reporting.integrity import advice_lines, integrity_lines, session_day, waived_words
 from voiceflow_ml.reporting.text import interval_text, objective_text, one_line, ratio_interval_text, ratio_text
@@ -73,6 +74,7 @@ class ReportView:
     command: str
     integrity: tuple[str, ...]
     advice: tuple[str, ...]
+    budgets: tuple[BudgetSection, ...]
 
 
 def build_view(session: Session, results: Sequence[Result]) -> ReportView:
@@ -96,6 +98,7 @@ def build_view(session: Session, results: Sequence[Result]) -> ReportView:
         command=session.command,
         integrity=tuple(map(one_line, integrity_lines(session, results))),
         advice=tuple(map(one_line, advice_lines(results))),
+        budgets=tuple(map(budget_section, paper_budgets(session, results))),
     )
 
 

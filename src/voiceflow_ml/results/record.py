@@ -5,7 +5,8 @@ History of the format:
 * version 1: first.
 * version 2: the run as a whole, with the scheduler's counts, blocks, cold starts and warm-up; verdicts by e-values,
   with the adjusted clock beside the wall clock; comparison with a baseline. Later, and empty when a file of version 2
-  lacks them: ``waivers`` and ``where`` of a planned test, ``integrity`` of a session, ``roofline`` of a measurement.
+  lacks them: ``waivers``, ``where`` and ``stages`` of a planned test, ``integrity`` of a session, ``roofline`` of a
+  measurement.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class Planned:
         waivers: statistic name -> ``owner``, ``reason`` and ``expires`` (ISO 8601) of its waiver, expired or not.
         where: ``"sla.toml:11"``, where the limits stand, from the root folder; of a test that has them in its marker,
             the line of the test. Empty where nobody knows.
+        stages: of an end-to-end promise, stage -> ``low_ns`` and ``high_ns`` that its file declares: not measured.
     """
 
     node_id: str
@@ -54,6 +56,7 @@ class Planned:
     limits_ns: Mapping[str, int]
     waivers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     where: str = ""
+    stages: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def label(self) -> str:

@@ -34,6 +34,7 @@ def loosened(before: Sequence[Sla], now: Sequence[Sla]) -> tuple[str, ...]:
         *(line for old, new in kept for line in _limits(old, new)),
         *(line for new in new_promises.values() for line in _waivers(old_promises.get(new.label), new)),
         *(line for old, new in kept for line in _measuring(old.label, old.measuring, new.measuring)),
+        *(line for old, new in kept for line in _stages(old, new)),
         *(line for name, old in old_models.items() if name in new_models for line in _model(old, new_models[name])),
     )
 
@@ -92,6 +93,18 @@ def _measuring(label: str, old: Measuring, new: Measuring) -> list[str]:
     elif new.mode in (Mode.PACED, Mode.OPEN_LOOP) and old.interval_ns != new.interval_ns:
         intervals = f"interval {_exact(old.interval_ns)} became {_exact(new.interval_ns)}"
         lines.append(f"measured otherwise: {label}: {intervals}")
+    return lines
+
+
+def _stages(old: Promise, new: Promise) -> list[str]:
+    """Declared stages that take less now: the budget on paper then looks better, and nothing became faster."""
+    now = {entry.stage: entry for entry in new.stages}
+    lines = []
+    for entry in old.stages:
+        other = now.get(entry.stage)
+        if other is not None and (other.low_ns < entry.low_ns or other.high_ns < entry.high_ns):
+            ranges = " became ".join(f"{_exact(one.low_ns)} to {_exact(one.high_ns)}" for one in (entry, other))
+            lines.append(f"declared otherwise: {new.label}: {entry.stage} {ranges}; nothing was measured")
     return lines
 
 

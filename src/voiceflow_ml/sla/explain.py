@@ -37,7 +37,9 @@ _EXAMPLES = {
     "device_name": 'device_name = "NVIDIA L40S"',
     "expires": "expires = 2026-12-31",
     "file": 'file = "model.onnx"',
+    "high": 'high = "40ms"',
     "inputs": '[models.NAME.inputs] with audio = "builtin:speech"',
+    "low": 'low = "10ms"',
     "memory_gb": "memory_gb = 48",
     "memory_gb_per_s": "memory_gb_per_s = 864",
     "mode": 'mode = "back-to-back"',
@@ -56,6 +58,7 @@ _EXAMPLES = {
     "spinning": "spinning = true",
     "source": 'source = "speech.wav"',
     "stage": 'stage = "model-inference"',
+    "stages": "[stages.network]",
     "statistic": 'statistic = "p99"',
     "target": 'target = "cpu"',
     "targets": "[targets.cuda-l40s]",
@@ -92,10 +95,13 @@ def _example(loc: Key) -> str:
 def _valid_keys(table: Key) -> list[str]:
     from pydantic import BaseModel  # noqa: PLC0415
 
-    from voiceflow_ml.sla import schema, target_tables  # noqa: PLC0415
+    from voiceflow_ml.sla import schema, stage_tables, target_tables  # noqa: PLC0415
 
     if not table:
         return list(schema.SlaTable.model_fields)
+    if table[0] == "stages":
+        fields = (stage_tables.StagesTable if len(table) == 1 else stage_tables.StageTable).model_fields
+        return [field.alias or name for name, field in fields.items()]
     tables: dict[str, type[BaseModel]] = {
         "objective": schema.ObjectiveTable,
         "waiver": schema.WaiverTable,

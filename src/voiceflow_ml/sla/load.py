@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from voiceflow_ml.errors import ConfigError
 from voiceflow_ml.hardware.targets import Catalogue
 from voiceflow_ml.sla.explain import dotted, explain
-from voiceflow_ml.sla.objectives import ModelSpec, Objective, Promise, Sla, Stage
+from voiceflow_ml.sla.objectives import ModelSpec, Objective, Promise, Sla, Stage, StageRange
 from voiceflow_ml.sla.places import Places
 from voiceflow_ml.sla.waivers import attach_waivers
 
@@ -66,7 +66,8 @@ def parse_sla(text: str, path: Path) -> Sla:
         )
         for name, model in table.models.items()
     }
-    promises = [_promise(entry, index, models, places) for index, entry in enumerate(table.objective)]
+    ranges = table.stages.ranges()
+    promises = [_promise(entry, index, models, ranges, places) for index, entry in enumerate(table.objective)]
     _refuse_overlaps(promises)
     return Sla(path, models, attach_waivers(table.waiver, promises, places), catalogue)
 
@@ -109,7 +110,9 @@ def _validate(content: dict[str, Any], places: Places) -> tuple[Catalogue, SlaTa
         raise ConfigError("\n".join(sentences)) from None
 
 
-def _promise(entry: ObjectiveTable, index: int, models: dict[str, ModelSpec], places: Places) -> Promise:
+def _promise(
+    entry: ObjectiveTable, index: int, models: dict[str, ModelSpec], ranges: tuple[StageRange, ...], places: Places
+) -> Promise:
     loc: list[str | int] = ["objective", index]
     if entry.model not in models:
         known = ", ".join(models) or "none; add a [models.NAME] table"
@@ -122,7 +125,8 @@ def _promise(entry: ObjectiveTable, index: int, models: dict[str, ModelSpec], pl
         Objective(entry.model, stage, entry.target, quantile, limit_ns)
         for quantile, limit_ns in entry.limits_ns().items()
     )
-    return Promise(entry.model, stage, entry.target, objectives, places.at(loc), entry.measuring())
+    stages = ranges if stage is Stage.END_TO_END else ()
+    return Promise(entry.model, stage, entry.target, objectives, places.at(loc), entry.measuring(), stages=stages)
 
 
 def _refuse_overlaps(promises: list[Promise]) -> None:

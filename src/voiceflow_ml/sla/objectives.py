@@ -165,8 +165,26 @@ class Waiver:
 
 
 @dataclass(frozen=True)
+class StageRange:
+    """One ``[stages.NAME]`` table: how long a stage takes that nothing measures yet. Declared, never measured.
+
+    Attributes:
+        stage: any but end-to-end, which the others add up to.
+        low_ns: at least this, nanoseconds.
+        high_ns: at most this.
+    """
+
+    stage: Stage
+    low_ns: int
+    high_ns: int
+
+
+@dataclass(frozen=True)
 class Promise:
-    """One ``[[objective]]`` table: the limits of one model, stage and target, measured together."""
+    """One ``[[objective]]`` table: the limits of one model, stage and target, measured together.
+
+    ``stages`` are the ranges that the file declares, for the budget of an end-to-end promise; no other has any.
+    """
 
     model: str
     stage: Stage
@@ -175,6 +193,7 @@ class Promise:
     where: str
     measuring: Measuring = Measuring()
     waivers: tuple[Waiver, ...] = ()
+    stages: tuple[StageRange, ...] = ()
 
     @property
     def label(self) -> str:

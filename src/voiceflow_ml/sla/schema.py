@@ -30,6 +30,7 @@ from voiceflow_ml.sla.objectives import (
     cold_variants,
     find_stage,
 )
+from voiceflow_ml.sla.stage_tables import StagesTable
 from voiceflow_ml.sla.target_tables import TargetTable, option_text
 from voiceflow_ml.units import parse_duration_ns
 
@@ -238,3 +239,4 @@ class SlaTable(_Table):
     models: dict[str, ModelTable] = {}
     objective: list[ObjectiveTable] = []
     waiver: list[WaiverTable] = []
+    stages: StagesTable = StagesTable()
