@@ -152,7 +152,7 @@ def test_long_words_are_cut_where_github_would() -> None:
     assert message.endswith("…")
 
 
-@given(name=st.text(max_size=100), sentence=st.text(max_size=100))
+@given(name=st.text(max_size=70), sentence=st.text(max_size=100))
 def test_no_name_breaks_a_command(name: str, sentence: str) -> None:
     for strange in (name, f"{name}::error title=x::%0A,:{name}"):
         view = many(1, strange, sentence=sentence)

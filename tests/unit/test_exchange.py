@@ -30,9 +30,10 @@ from tests.unit.test_summary import tables
 from voiceflow_ml.latency import Interval
 from voiceflow_ml.reporting.exchange import Point, bencher_json, benchmark_action_json, build_points
 from voiceflow_ml.reporting.openmetrics import openmetrics_text
+from voiceflow_ml.reporting.rows import build_rows
 from voiceflow_ml.reporting.summary import job_summary, pull_request_comment
 from voiceflow_ml.reporting.text import interval_text, one_line
-from voiceflow_ml.reporting.view import build_rows, build_view
+from voiceflow_ml.reporting.view import build_view
 from voiceflow_ml.results.record import Planned, Result, Session, State
 from voiceflow_ml.units import format_count, format_ns
 

@@ -8,7 +8,8 @@ import pytest
 
 from tests.unit.result_set import MET, ON_CPU, RESULTS, SESSION, measured, planned, samples
 from voiceflow_ml.errors import ResultError
-from voiceflow_ml.reporting.view import build_rows, build_view
+from voiceflow_ml.reporting.rows import build_rows
+from voiceflow_ml.reporting.view import build_view
 from voiceflow_ml.results.merge import merge, write_merged
 from voiceflow_ml.results.record import Planned, Result, Session, State
 from voiceflow_ml.results.sources import Source, find_sessions, read_source, read_sources

@@ -11,6 +11,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from tests.unit.result_set import NASTY, RESULTS, SESSION
+from voiceflow_ml.reporting.rows import Row
 from voiceflow_ml.reporting.summary import (
     COMMENT_LIMIT_BYTES,
     COMMENT_MARKER,
@@ -18,7 +19,8 @@ from voiceflow_ml.reporting.summary import (
     pull_request_comment,
 )
 from voiceflow_ml.reporting.text import one_line
-from voiceflow_ml.reporting.view import ReportView, Row, build_view
+from voiceflow_ml.reporting.view import ReportView, build_view
+from voiceflow_ml.units import format_count
 
 VIEW = build_view(SESSION, RESULTS)
 EMPTY = replace(VIEW, rows=(), coverage="", integrity=(), advice=())
@@ -157,7 +159,7 @@ def test_more_rows_than_fit_are_counted_and_the_worst_stay() -> None:
     (table,) = tables(text)
     assert 100 < len(table) < 3_000
     assert [cells[1] for cells in table] == [one.label for one in view.rows[: len(table)]]
-    assert f"and {3_000 - len(table)} more, none of them worse: see the report" in text
+    assert f"and {format_count(3_000 - len(table))} more, none of them worse: see the report" in text
     assert len(text.encode()) <= 1024 * 1024
     # The next row would have been too much.
     assert len(text.encode()) > 1024 * 1024 - 1_000

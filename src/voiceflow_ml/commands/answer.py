@@ -9,8 +9,8 @@ from typing import Any
 from voiceflow_ml.hardware.evidence import Severity
 from voiceflow_ml.latency.compare import Change, Comparison
 from voiceflow_ml.latency.verdict import Outcome, statistic_name
+from voiceflow_ml.reporting.rows import CHANGE_WORDS
 from voiceflow_ml.reporting.text import ratio_interval_text, ratio_text
-from voiceflow_ml.reporting.view import CHANGE_WORDS
 from voiceflow_ml.results.measurement import Against
 from voiceflow_ml.units import format_count, format_ns
 

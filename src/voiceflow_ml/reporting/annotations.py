@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from voiceflow_ml.latency import Outcome
+from voiceflow_ml.reporting.rows import NOT_RUN, NOT_SLOWER, Row
 from voiceflow_ml.reporting.text import one_line, shortened
-from voiceflow_ml.reporting.view import NOT_RUN, NOT_SLOWER, ReportView, Row
+from voiceflow_ml.reporting.view import ReportView
 
 MOST_OF_A_KIND = 10
 """GitHub keeps this many errors, warnings and notices of one step, and drops the rest."""

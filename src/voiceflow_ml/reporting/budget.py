@@ -89,18 +89,21 @@ class BudgetSection:
 
 
 def paper_budgets(session: Session, results: Sequence[Result]) -> tuple[PaperBudget, ...]:
-    """A budget for each end-to-end objective, measured end to end or not.
+    """A budget for each end-to-end objective, measured end to end or not; those with the least room first.
 
     Args:
         session: the session's record.
         results: its finished tests.
     """
     promises = {planned.label: planned for planned in (*session.declared, *session.planned)}
-    return tuple(
+    found = [
         _paper_budget(planned, statistic, limit_ns, results)
         for planned in promises.values()
         if planned.stage == Stage.END_TO_END
         for statistic, limit_ns in planned.limits_ns.items()
+    ]
+    return tuple(
+        sorted(found, key=lambda paper: -paper.budget.independent_ns / paper.limit_ns if paper.budget else 0.0)
     )
 
 

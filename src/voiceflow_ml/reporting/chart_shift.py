@@ -5,9 +5,9 @@ from __future__ import annotations
 from voiceflow_ml.latency import Comparison, Outcome
 from voiceflow_ml.latency.verdict import statistic_name
 from voiceflow_ml.reporting.axes import Scale
+from voiceflow_ml.reporting.rows import CHANGE_WORDS
 from voiceflow_ml.reporting.svg import Drawing, diamond, line, text
 from voiceflow_ml.reporting.text import ratio_interval_text, ratio_text
-from voiceflow_ml.reporting.view import CHANGE_WORDS
 from voiceflow_ml.results.measurement import Against
 
 TITLE = "Slower than the baseline?"

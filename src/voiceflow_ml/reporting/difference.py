@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from voiceflow_ml.latency import Change
 from voiceflow_ml.reporting.render import escape_markdown
+from voiceflow_ml.reporting.rows import CHANGE_WORDS, ERROR, NOT_RUN
 from voiceflow_ml.reporting.text import interval_text, objective_text, one_line
-from voiceflow_ml.reporting.view import CHANGE_WORDS, ERROR, NOT_RUN
 from voiceflow_ml.results.diff import Changed, Difference, Pair
 from voiceflow_ml.results.entries import Entry, Word
 from voiceflow_ml.results.record import State

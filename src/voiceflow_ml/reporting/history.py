@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from voiceflow_ml.latency import Outcome
 from voiceflow_ml.reporting.difference import word_text
 from voiceflow_ml.reporting.render import escape_markdown
+from voiceflow_ml.reporting.rows import ERROR, NOT_RUN
 from voiceflow_ml.reporting.text import interval_text, one_line
-from voiceflow_ml.reporting.view import ERROR, NOT_RUN
 from voiceflow_ml.results.entries import Entry, by_promise, read_entries
 from voiceflow_ml.results.sources import Source
 from voiceflow_ml.units import format_count, format_ns

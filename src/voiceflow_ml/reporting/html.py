@@ -11,8 +11,7 @@ from voiceflow_ml.reporting.charts import ChartCache, charts_of_budget
 from voiceflow_ml.reporting.detail import Detail
 from voiceflow_ml.reporting.render import fill_template
 from voiceflow_ml.reporting.svg import STYLE
-from voiceflow_ml.reporting.text import one_line
-from voiceflow_ml.reporting.view import ReportView, build_view
+from voiceflow_ml.reporting.view import build_view
 from voiceflow_ml.results.record import Result, Session
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def render_page(
 
     kept = cache or ChartCache()
     view = build_view(session, results)
-    inside = _worst(view)
+    inside = {detail.node_id for detail in view.details[:MOST_DRAWN]}
     by_node = {result.planned.node_id: result for result in results}
     budgets = {paper.key: charts_of_budget(paper) for paper in paper_budgets(session, results)}
 
@@ -63,10 +62,3 @@ def render_page(
         names={"view": view, "chart_style": Markup(STYLE)},  # noqa: S704 - a constant
         html=True,
     )
-
-
-def _worst(view: ReportView) -> set[str]:
-    """Ids of the tests whose charts are in the page."""
-    rank = {row.label: -place for place, row in reversed(list(enumerate(view.rows)))}
-    ordered = sorted(view.details, key=lambda detail: rank[one_line(detail.label)], reverse=True)
-    return {detail.node_id for detail in ordered[:MOST_DRAWN]}

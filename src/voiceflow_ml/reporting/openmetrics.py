@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from voiceflow_ml.latency import Comparison, Outcome
 from voiceflow_ml.latency.verdict import statistic_name
 from voiceflow_ml.reporting.exchange import Point, build_points, unique_names
+from voiceflow_ml.reporting.rows import ERROR, NOT_RUN, NOT_SLOWER, SLOWER, build_rows
 from voiceflow_ml.reporting.text import one_line
-from voiceflow_ml.reporting.view import ERROR, NOT_RUN, NOT_SLOWER, SLOWER, build_rows
 from voiceflow_ml.results.record import Planned, Result, Session
 from voiceflow_ml.units import NS_PER_S
 

@@ -9,11 +9,18 @@ from pathlib import Path
 
 from voiceflow_ml.errors import ResultError
 from voiceflow_ml.reporting.charts import charts_by_part
-from voiceflow_ml.reporting.text import one_line
+from voiceflow_ml.reporting.text import fitted, one_line
 from voiceflow_ml.reporting.view import build_view
 from voiceflow_ml.results.record import Result, Session
 
 REPORT_TEMPLATE = "PERFORMANCE_ANALYSIS.md.j2"
+REPORT_LIMIT_BYTES = 500 * 1024
+"""GitHub cuts what it shows of a Markdown file there:
+https://docs.github.com/repositories/managing-your-repositorys-settings-and-features/customizing-your-repository/about-readmes
+"""
+MOST_PARTS = 40
+"""Tests, and budgets, that the Markdown report tells in detail: the worst. The page has all."""
+THE_REST = "performance.html"
 
 _PACKAGED_TEMPLATES = Path(__file__).parent / "templates"
 # In a source checkout the one home of the templates is reports/templates; the wheel carries a copy of it.
@@ -21,7 +28,7 @@ _CHECKOUT_TEMPLATES = Path(__file__).parents[3] / "reports" / "templates"
 
 
 def render_report(session: Session, results: Sequence[Result], override_folder: Path) -> str:
-    """Render the Markdown report.
+    """Render the Markdown report; of more than GitHub shows, the worst, and how many more there are.
 
     Args:
         session: the session's record.
@@ -32,17 +39,22 @@ def render_report(session: Session, results: Sequence[Result], override_folder: 
         ResultError: a template is missing, or cannot be rendered: a name that the view does not have, a
             syntax error, or any other.
     """
-    return fill_template(
-        REPORT_TEMPLATE,
-        override_folder,
-        filters={
-            "md": escape_markdown,
-            "code": code_span,
-            "block": code_block,
-            "charts": charts_by_part(session, results),
-        },
-        names={"view": build_view(session, results)},
-    )
+    view = build_view(session, results)
+    filters: dict[str, Callable[..., object]] = {
+        "md": escape_markdown,
+        "code": code_span,
+        "block": code_block,
+        "charts": charts_by_part(session, results),
+    }
+
+    def render(rows: int) -> str:
+        cut = view.cut(rows, min(rows, MOST_PARTS), THE_REST)
+        return fill_template(REPORT_TEMPLATE, override_folder, filters=filters, names={"view": cut})
+
+    whole = render(max(len(view.rows), MOST_PARTS))
+    if len(whole.encode("utf-8", "backslashreplace")) <= REPORT_LIMIT_BYTES:
+        return whole
+    return fitted(render, len(view.rows), REPORT_LIMIT_BYTES) or render(0)
 
 
 def fill_template(

@@ -7,13 +7,13 @@ counted.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from voiceflow_ml.latency import Outcome
 from voiceflow_ml.reporting.render import escape_markdown
-from voiceflow_ml.reporting.text import shortened
-from voiceflow_ml.reporting.view import NOT_SLOWER, ReportView, Row
+from voiceflow_ml.reporting.rows import NOT_SLOWER, Row
+from voiceflow_ml.reporting.text import fitted, more_text, shortened
+from voiceflow_ml.reporting.view import ReportView
 
 SUMMARY_LIMIT_BYTES = 1024 * 1024
 """GitHub's limit for everything that the steps of one job summary file hold."""
@@ -45,9 +45,9 @@ def job_summary(view: ReportView | None, problems: Sequence[str], limit_bytes: i
     def render(count: int) -> str:
         shown = rows[:count]
         parts = [*_head(view, problems), _full_table(shown, view.confidence) if view is not None and shown else ""]
-        return _join([*parts, _more(len(rows) - count), _in_words(shown), _advice(view)])
+        return _join([*parts, more_text(len(rows) - count, "the report"), _in_words(shown), _advice(view)])
 
-    return _fitted(render, len(rows), limit_bytes)
+    return fitted(render, len(rows), limit_bytes)
 
 
 def pull_request_comment(view: ReportView, problems: Sequence[str]) -> str:
@@ -57,19 +57,9 @@ def pull_request_comment(view: ReportView, problems: Sequence[str]) -> str:
     def render(count: int) -> str:
         shown = view.rows[:count]
         parts = [COMMENT_MARKER, *_head(view, problems), _short_table(shown) if shown else ""]
-        return _join([*parts, _more(len(view.rows) - count), _in_words(shown)])
+        return _join([*parts, more_text(len(view.rows) - count, "the report"), _in_words(shown)])
 
-    return _fitted(render, most, COMMENT_LIMIT_BYTES)
-
-
-def _fitted(render: Callable[[int], str], rows: int, limit_bytes: int) -> str:
-    """The text with as many rows as fit; empty when it does not fit without any."""
-
-    def size(count: int) -> int:
-        return len(render(count).encode("utf-8", "backslashreplace"))
-
-    fitting = bisect_right(range(rows + 1), limit_bytes, key=size)
-    return render(fitting - 1) if fitting else ""
+    return fitted(render, most, COMMENT_LIMIT_BYTES)
 
 
 def _head(view: ReportView | None, problems: Sequence[str]) -> list[str]:
@@ -129,10 +119,6 @@ def _in_words(rows: Sequence[Row]) -> str:
         for row in rows
         if row.verdict not in (Outcome.MET, NOT_SLOWER)
     )
-
-
-def _more(count: int) -> str:
-    return f"and {count} more, none of them worse: see the report" if count else ""
 
 
 def _safe(text: str, most: int = _LONGEST_CELL) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from voiceflow_ml.latency.verdict import Outcome
 from voiceflow_ml.reporting.integrity import integrity_lines
+from voiceflow_ml.reporting.rows import NOT_RUN, NOT_SLOWER, SLOWER, Row, build_rows, headline
 from voiceflow_ml.reporting.text import one_line
-from voiceflow_ml.reporting.view import NOT_RUN, NOT_SLOWER, SLOWER, Row, build_rows, headline
 from voiceflow_ml.results.record import Result, Session
 
 

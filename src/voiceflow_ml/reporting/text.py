@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Callable
+
 from voiceflow_ml.latency import Comparison, Interval
-from voiceflow_ml.units import format_ns
+from voiceflow_ml.units import format_count, format_ns
 
 
 def one_line(text: str) -> str:
@@ -14,6 +17,30 @@ def one_line(text: str) -> str:
 def shortened(text: str, most: int) -> str:
     """Any text in at most this many characters; a cut is seen."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def fitted(render: Callable[[int], str], entries: int, limit_bytes: int) -> str:
+    """A text with as many entries as fit.
+
+    Args:
+        render: the text with only the first so many entries; more of them never make it shorter.
+        entries: how many there are.
+        limit_bytes: most bytes of UTF-8.
+
+    Returns:
+        The text; empty when it does not fit without any.
+    """
+
+    def size(count: int) -> int:
+        return len(render(count).encode("utf-8", "backslashreplace"))
+
+    fitting = bisect_right(range(entries + 1), limit_bytes, key=size)
+    return render(fitting - 1) if fitting else ""
+
+
+def more_text(count: int, where: str) -> str:
+    """What stands for entries that were left out, all of them after the worst; nothing for none."""
+    return f"and {format_count(count)} more, none of them worse: see {where}" if count > 0 else ""
 
 
 def objective_text(statistic: str, limit_ns: int) -> str:

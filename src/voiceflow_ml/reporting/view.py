@@ -3,64 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
 
-from voiceflow_ml.latency import Change, ClockChannel, Comparison, Outcome, Verdict
-from voiceflow_ml.latency.verdict import statistic_name
 from voiceflow_ml.reporting.budget import BudgetSection, budget_section, paper_budgets
 from voiceflow_ml.reporting.detail import Detail, build_detail
-from voiceflow_ml.reporting.integrity import advice_lines, integrity_lines, session_day, waived_words
-from voiceflow_ml.reporting.text import interval_text, objective_text, one_line, ratio_interval_text, ratio_text
-from voiceflow_ml.results.measurement import Against, Measurement
-from voiceflow_ml.results.record import Planned, Result, Session, State
-from voiceflow_ml.units import format_count, format_ns
+from voiceflow_ml.reporting.integrity import advice_lines, integrity_lines
+from voiceflow_ml.reporting.rows import ERROR, NOT_RUN, WORST_FIRST, Row, build_rows, headline
+from voiceflow_ml.reporting.text import more_text, one_line
+from voiceflow_ml.results.record import Result, Session
 
-HORIZON_SHARE = 8
-"""A MET covers interference that comes back at least every span / 8."""
-NOT_RUN = "NOT RUN"
-ERROR = "ERROR"
-_NOTHING = "-"
-SLOWER = "SLOWER"
-NOT_SLOWER = "NOT SLOWER"
-CHANGE_WORDS = {
-    Change.SLOWER: SLOWER,
-    Change.NOT_SLOWER: NOT_SLOWER,
-    Change.INCONCLUSIVE: str(Outcome.INCONCLUSIVE),
-}
-_WORST_FIRST = (
-    Outcome.INVALID,
-    Outcome.BREACHED,
-    SLOWER,
-    ERROR,
-    Outcome.INCONCLUSIVE,
-    NOT_RUN,
-    NOT_SLOWER,
-    Outcome.MET,
-)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One objective of the report's table, every cell as text."""
-
-    verdict: str
-    label: str
-    objective: str
-    measured: str
-    interval: str
-    margin: str
-    samples: str
-    span: str
-    horizon: str
-    sentence: str
-    waived: str = ""
-    where: str = ""
+_MOST_NAMED = 20
+"""Promises without a measurement that the coverage names."""
 
 
 @dataclass(frozen=True)
 class ReportView:
-    """Everything the report's template may use."""
+    """Everything the report's template may use; ``more_...`` say what was left out to fit, if anything."""
 
     headline: str
     coverage: str
@@ -75,24 +33,42 @@ class ReportView:
     integrity: tuple[str, ...]
     advice: tuple[str, ...]
     budgets: tuple[BudgetSection, ...]
+    more_rows: str = ""
+    more_details: str = ""
+    more_budgets: str = ""
+
+    def cut(self, rows: int, parts: int, where: str) -> ReportView:
+        """The view with its worst rows and, of details and budgets, the worst alone; ``where`` has the others."""
+        return replace(
+            self,
+            rows=self.rows[:rows],
+            details=self.details[:parts],
+            budgets=self.budgets[:parts],
+            more_rows=more_text(len(self.rows) - rows, where),
+            more_details=more_text(len(self.details) - parts, where),
+            more_budgets=more_text(len(self.budgets) - parts, where),
+        )
 
 
 def build_view(session: Session, results: Sequence[Result]) -> ReportView:
-    """Word a session and its results for a report.
+    """Word a session and its results for a report, the worst first.
 
     Args:
         session: the session's record.
         results: its finished tests, in the order of the plan.
     """
     rows = build_rows(session, results)
+    worst_first = tuple(sorted(rows, key=lambda row: (WORST_FIRST.index(row.verdict), -row.excess)))
+    place = {row.label: place for place, row in reversed(tuple(enumerate(worst_first)))}
+    details = (build_detail(result, result.measurement) for result in results if result.measurement)
     return ReportView(
         headline=headline(rows),
         coverage=_coverage(rows),
         report_only=session.policy == "report-only",
         interrupted=not session.finished,
         confidence=f"{session.confidence * 100:g} %",
-        rows=tuple(sorted(rows, key=lambda row: _WORST_FIRST.index(row.verdict))),
-        details=tuple(build_detail(result, result.measurement) for result in results if result.measurement),
+        rows=worst_first,
+        details=tuple(sorted(details, key=lambda detail: place[one_line(detail.label)])),
         environment=tuple(session.environment.items()),
         started_at=session.started_at,
         command=session.command,
@@ -100,31 +76,6 @@ def build_view(session: Session, results: Sequence[Result]) -> ReportView:
         advice=tuple(map(one_line, advice_lines(results))),
         budgets=tuple(map(budget_section, paper_budgets(session, results))),
     )
-
-
-def build_rows(session: Session, results: Sequence[Result]) -> tuple[Row, ...]:
-    """One row for each objective of the plan, then one for each declared objective that no test covers."""
-    by_node = {result.planned.node_id: result for result in results}
-    rows: list[Row] = []
-    today = session_day(session)
-    for planned in session.planned:
-        rows += _planned_rows(planned, by_node.get(planned.node_id), finished=session.finished, today=today)
-    covered = {planned.label for planned in session.planned}
-    for declared in session.declared:
-        if declared.label not in covered:
-            rows += _empty_rows(declared, NOT_RUN, "no test of this run measures it")
-    return tuple(rows)
-
-
-def headline(rows: Sequence[Row]) -> str:
-    """``"1 BREACHED, 2 MET"``, worst first; ``"nothing was measured"`` without rows."""
-    found = [(kind, [row for row in rows if row.verdict == kind]) for kind in _WORST_FIRST]
-    return ", ".join(f"{len(of)} {kind}{_how_many_waived(of)}" for kind, of in found if of) or "nothing was measured"
-
-
-def _how_many_waived(rows: Sequence[Row]) -> str:
-    waived = sum(bool(row.waived) for row in rows)
-    return f" ({waived} waived)" if waived else ""
 
 
 def _coverage(rows: Sequence[Row]) -> str:
@@ -135,93 +86,8 @@ def _coverage(rows: Sequence[Row]) -> str:
         return "No promise was declared."
     if not missing:
         return "Every declared promise was measured."
-    names = ", ".join(f"{label} ({verdict})" for label, verdict in missing.items())
+    left = len(missing) - _MOST_NAMED
+    named = [f"{label} ({verdict})" for label, verdict in list(missing.items())[:_MOST_NAMED]]
+    names = ", ".join([*named, *([f"and {left} more"] if left > 0 else [])])
     have = "has" if len(missing) == 1 else "have"
     return f"{len(missing)} of {len(measured) + len(missing)} declared promises {have} no measurement: {names}."
-
-
-def _planned_rows(planned: Planned, result: Result | None, *, finished: bool, today: date) -> list[Row]:
-    if result is None:
-        reason = "not reached" if finished else "the run has not got to it, or ended before it did"
-        return _empty_rows(planned, NOT_RUN, reason)
-    if result.measurement is None:
-        return _empty_rows(planned, NOT_RUN if result.state is State.SKIPPED else ERROR, result.reason)
-    rows = [
-        _measured_row(planned, statistic, verdict, result.measurement, today)
-        for statistic, verdict in zip(planned.limits_ns, result.measurement.verdicts, strict=True)
-    ]
-    against = result.measurement.against
-    if against is not None:
-        rows += [_compared_row(planned, comparison, against) for comparison in against.comparisons]
-    return rows
-
-
-def _empty_rows(planned: Planned, verdict: str, reason: str) -> list[Row]:
-    return [
-        Row(
-            verdict=verdict,
-            label=one_line(planned.label),
-            objective=objective_text(statistic, limit_ns),
-            measured=_NOTHING,
-            interval=_NOTHING,
-            margin=_NOTHING,
-            samples=_NOTHING,
-            span=_NOTHING,
-            horizon=_NOTHING,
-            sentence=one_line(reason).rstrip(".") or "no reason was given",
-            where=one_line(planned.where),
-        )
-        for statistic, limit_ns in planned.limits_ns.items()
-    ]
-
-
-def _measured_row(planned: Planned, statistic: str, verdict: Verdict, measurement: Measurement, today: date) -> Row:
-    span_ns = measurement.run.span_ns
-    return Row(
-        verdict=str(verdict.outcome),
-        label=one_line(planned.label),
-        objective=objective_text(statistic, verdict.limit_ns),
-        measured=_measured_text(statistic, verdict, measurement),
-        interval=interval_text(verdict.interval),
-        margin=_margin(verdict),
-        samples=format_count(verdict.samples),
-        span=format_ns(span_ns),
-        horizon=format_ns(span_ns / HORIZON_SHARE) if verdict.outcome is Outcome.MET else _NOTHING,
-        sentence=one_line(verdict.sentence),
-        waived=one_line(waived_words(planned, statistic, verdict, today)),
-        where=one_line(planned.where),
-    )
-
-
-def _measured_text(statistic: str, verdict: Verdict, measurement: Measurement) -> str:
-    """The percentile; on the adjusted clock with what the wall clock says, which is what a caller waits."""
-    measured = format_ns(verdict.measured_ns)
-    if verdict.clock is ClockChannel.WALL:
-        return measured
-    return f"{measured} adjusted ({format_ns(measurement.percentiles_ns[statistic])} wall)"
-
-
-def _compared_row(planned: Planned, comparison: Comparison, against: Against) -> Row:
-    """A comparison as a row beside the objectives: its objective is the tolerance."""
-    name = statistic_name(comparison.quantile)
-    invalid = against.invalid_reasons
-    return Row(
-        verdict=str(Outcome.INVALID) if invalid else CHANGE_WORDS[comparison.outcome],
-        label=one_line(planned.label),
-        objective=f"{name} <= {1 + comparison.tolerance:.4g}x {one_line(against.baseline)}",
-        measured=ratio_text(comparison.ratio) or _NOTHING,
-        interval=ratio_interval_text(comparison),
-        margin=_NOTHING,
-        samples=f"{format_count(comparison.candidate_samples)} each",
-        span=_NOTHING,
-        horizon=_NOTHING,
-        sentence=one_line(f"baseline: {'; '.join(invalid)}" if invalid else comparison.sentence),
-        where=one_line(planned.where),
-    )
-
-
-def _margin(verdict: Verdict) -> str:
-    """Distance to the limit as a share of it; a number that is not about the promise has none."""
-    if verdict.outcome is Outcome.INVALID:
-        return _NOTHING
-    return f"{round(100 * (1 - verdict.measured_ns / verdict.limit_ns)):+d} %"
