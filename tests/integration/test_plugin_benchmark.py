@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-
 from tests.integration.plugin_project import THREE_VERDICTS, Project, table
+from voiceflow_ml.pytest_plugin.exit_status import ExitStatus
 
 REPORT_ONLY = "--sla-policy=report-only"
 
@@ -60,7 +59,7 @@ def test_disabled_benchmarks_skip_visibly_and_are_not_green(project: Project) ->
     project.write_test(THREE_VERDICTS)
     result = project.run("-W", "error", "-rs", "--benchmark-disable")
     result.assert_outcomes(skipped=3)
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert result.ret == ExitStatus.NOT_RUN
     result.stdout.fnmatch_lines(["SKIPPED *: nothing is measured under --benchmark-disable"])
     assert table(result)[0].endswith("nothing is measured under --benchmark-disable")
     assert table(result)[-2] == "4 NOT RUN"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.plugin_project import MET_THEN_BREACHED, Project
+from voiceflow_ml.pytest_plugin.exit_status import ExitStatus
 
 FILES = ["bencher.json", "benchmark-action.json", "comment.md", "openmetrics.txt"]
 
@@ -104,7 +105,7 @@ def test_report_only_is_said_first_and_nothing_is_an_error(project: Project, sum
 def test_a_run_that_measured_nothing_says_so_everywhere_and_has_no_number(project: Project, summary: Path) -> None:
     project.write_test("@cpu\n@met\ndef test_first(latency):\n    pytest.skip('not today')\n")
     result = project.run()
-    assert result.ret == 1
+    assert result.ret == ExitStatus.NOT_RUN
     error, warning, _ = commands(result)
     assert error.startswith("::error title=latency promises::nothing was measured")
     assert "NOT RUN" in warning
@@ -119,7 +120,7 @@ def test_a_run_that_measured_nothing_says_so_everywhere_and_has_no_number(projec
 def test_a_problem_without_any_test_is_an_annotation_and_in_the_summary(project: Project, summary: Path) -> None:
     project.write_test("def test_plain():\n    pass\n", "test_plain")
     result = project.run("--require-targets=cpu")
-    assert result.ret == 1
+    assert result.ret == ExitStatus.NOT_RUN
     (error,) = commands(result)
     assert error == "::error title=latency promises::--require-targets: cpu has no verdict in this run"
     assert summary.read_text(encoding="utf-8").endswith(
@@ -133,7 +134,7 @@ def test_a_summary_that_cannot_be_written_is_one_sentence(
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(project.root))
     project.write_test("@cpu\n@met\ndef test_first(latency):\n    latency(work)\n")
     result = project.run()
-    assert result.ret == 1
+    assert result.ret == ExitStatus.ERROR
     (problem,) = [line for line in result.outlines if line.startswith("ERROR: ")]
     assert problem == f"ERROR: GITHUB_STEP_SUMMARY ({project.root}) cannot be written: Is a directory"
     assert any("cannot be written" in line for line in commands(result))
@@ -144,7 +145,7 @@ def test_a_summary_that_is_full_is_one_sentence(project: Project, summary: Path)
     summary.write_text("x" * (1024 * 1024 - 10), encoding="utf-8")
     project.write_test("@cpu\n@met\ndef test_first(latency):\n    latency(work)\n")
     result = project.run()
-    assert result.ret == 1
+    assert result.ret == ExitStatus.ERROR
     result.stdout.fnmatch_lines(["ERROR: GITHUB_STEP_SUMMARY has no room left: 1048566 of 1048576 bytes are taken; *"])
     assert summary.stat().st_size == 1024 * 1024 - 10
 
@@ -153,7 +154,7 @@ def test_files_that_cannot_be_written_are_one_sentence(project: Project, summary
     (project.reports / "comment.md").mkdir(parents=True)
     project.write_test("@cpu\n@met\ndef test_first(latency):\n    latency(work)\n")
     result = project.run()
-    assert result.ret == 1
+    assert result.ret == ExitStatus.ERROR
     (problem,) = [line for line in result.outlines if line.startswith("ERROR: ")]
     assert "comment.md cannot be written: Is a directory" in problem
     assert "| **MET** |" in summary.read_text(encoding="utf-8")

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from tests.integration.plugin_project import MET_THEN_BREACHED, THREE_VERDICTS, Project
+from voiceflow_ml.pytest_plugin.exit_status import ExitStatus
 from voiceflow_ml.results.store import read_session
 
 ENDS_IN_THE_THIRD = (
@@ -70,7 +71,7 @@ def test_a_report_folder_that_cannot_be_is_one_problem(project: Project) -> None
     (project.root / "taken").write_text("a file", encoding="utf-8")
     result = project.run("-W", "error", "--sla-report=taken")
     result.assert_outcomes(passed=3)
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert result.ret == ExitStatus.ERROR
     problems = [line for line in result.outlines if line.startswith("ERROR: ")]
     assert len(problems) == 1
     assert problems[0].startswith(f"ERROR: {project.root}/taken/")
@@ -128,7 +129,7 @@ def test_a_broken_template_costs_the_report_and_not_the_results(project: Project
     project.write_test(THREE_VERDICTS.replace("@breached", "@met"))
     result = project.run("-W", "error")
     result.assert_outcomes(passed=3)
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert result.ret == ExitStatus.ERROR
     problems = [line for line in result.outlines if line.startswith("ERROR: ")]
     assert len(problems) == 1
     assert "PERFORMANCE_ANALYSIS.md.j2" in problems[0]
@@ -145,7 +146,7 @@ def test_a_broken_page_turns_the_run_red_and_costs_no_report(project: Project) -
     project.write_test(THREE_VERDICTS.replace("@breached", "@met"))
     result = project.run("-W", "error")
     result.assert_outcomes(passed=3)
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert result.ret == ExitStatus.ERROR
     (problem,) = [line for line in result.outlines if line.startswith("ERROR: ")]
     assert "performance.html.j2" in problem
     assert [line for line in result.outlines if line.startswith("report: ")]

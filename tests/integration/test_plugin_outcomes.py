@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.plugin_project import THREE_VERDICTS, Project, one_line_with, table
+from voiceflow_ml.pytest_plugin.exit_status import MEANINGS, ExitStatus
 
 LENIENT, STRICT, REPORT_ONLY = "--sla-policy=lenient", "--sla-policy=strict", "--sla-policy=report-only"
 
@@ -52,6 +53,7 @@ def test_inconclusive(project: Project, policy: str, expected: dict[str, int]) -
     project.write_test(ONE_TEST)
     result = project.run("-W", "error", "-rx", OPEN, policy)
     result.assert_outcomes(**expected)
+    assert result.ret == (ExitStatus.INCONCLUSIVE if policy == STRICT else pytest.ExitCode.OK)
     line = one_line_with(result.stdout.str(), "[test_one · model-inference · cpu]")
     assert "INCONCLUSIVE, P99 " in line
     assert "0 of 10 samples took longer" in line
@@ -67,7 +69,8 @@ def test_breached_and_invalid(project: Project, source: str, verdict: str, polic
     project.write_test(source)
     result = project.run("-rx", policy)
     result.assert_outcomes(**{expected: 1})
-    assert result.ret == (pytest.ExitCode.OK if policy == REPORT_ONLY else pytest.ExitCode.TESTS_FAILED)
+    failing = ExitStatus.INVALID if verdict == "INVALID" else pytest.ExitCode.TESTS_FAILED
+    assert result.ret == (pytest.ExitCode.OK if policy == REPORT_ONLY else failing)
     result.stdout.fnmatch_lines([f"*{verdict}*"])
     assert table(result)[0].startswith(verdict)
 
@@ -206,7 +209,7 @@ def test_gpu(latency):
 """)
     result = project.run("-W", "error")
     result.assert_outcomes(skipped=1)
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert result.ret == ExitStatus.NOT_RUN
     result.stdout.fnmatch_lines(
         ["NOT RUN *", "ERROR: nothing was measured, so nothing is promised: *", "report: reports/*"]
     )
@@ -219,7 +222,7 @@ def test_required_targets(project: Project, targets: str, missing: list[str]) ->
     project.write_test(ONE_TEST)
     result = project.run(f"--require-targets={targets}")
     result.assert_outcomes(passed=1)
-    assert result.ret == (pytest.ExitCode.TESTS_FAILED if missing else pytest.ExitCode.OK)
+    assert result.ret == (ExitStatus.NOT_RUN if missing else pytest.ExitCode.OK)
     problems = [line for line in result.outlines if line.startswith("ERROR: ")]
     assert problems == [f"ERROR: --require-targets: {name} has no verdict in this run" for name in missing]
 
@@ -227,5 +230,50 @@ def test_required_targets(project: Project, targets: str, missing: list[str]) ->
 def test_a_required_target_is_missing_when_only_plain_tests_ran(project: Project) -> None:
     project.write_test("def test_plain():\n    pass\n")
     result = project.run("--require-targets=cpu")
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert result.ret == ExitStatus.NOT_RUN
     result.stdout.fnmatch_lines(["ERROR: --require-targets: cpu has no verdict in this run"])
+
+
+ASSERTS = """
+@cpu
+@met
+def test_asserts(latency):
+    latency(work)
+    assert False
+"""
+RAISES = """
+@cpu
+@met
+def test_raises(latency):
+    latency({}.__getitem__, "the missing key")
+"""
+OTHER = ONE_TEST.replace("test_one", "test_other")
+
+
+@pytest.mark.parametrize(
+    ("source", "arguments", "status"),
+    [
+        (ONE_TEST, [], 0),
+        (ONE_TEST.replace("@met", "@breached"), [], 1),
+        (ASSERTS, [], 1),
+        (ONE_TEST, [OPEN, STRICT], ExitStatus.INCONCLUSIVE),
+        (TOO_SHORT, [], ExitStatus.INVALID),
+        (ONE_TEST, ["--require-targets=cuda-t4"], ExitStatus.NOT_RUN),
+        (RAISES, [], ExitStatus.ERROR),
+        (TOO_SHORT + OTHER.replace("@met", "@breached"), [], 1),
+    ],
+    ids=["met", "breached", "a test", "inconclusive", "invalid", "not run", "error", "breached beside invalid"],
+)
+def test_the_exit_status_tells_what_is_wrong_and_the_last_line_says_it(
+    project: Project, source: str, arguments: list[str], status: int
+) -> None:
+    project.write_test(source)
+    result = project.run(*arguments)
+    assert result.ret == status
+    said = [line for line in result.outlines if line.startswith("exit status ")]
+    assert said == ([f"exit status {status:d}: {MEANINGS[ExitStatus(status)]}"] if status > 1 else [])
+
+
+def test_workers_tell_their_controller_what_failed(project: Project) -> None:
+    project.write_test(TOO_SHORT)
+    assert project.run_apart("-n", "1").ret == ExitStatus.INVALID

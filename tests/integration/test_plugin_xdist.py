@@ -5,9 +5,8 @@ from __future__ import annotations
 import itertools
 import re
 
-import pytest
-
 from tests.integration.plugin_project import THREE_VERDICTS, Project, table, without_numbers
+from voiceflow_ml.pytest_plugin.exit_status import ExitStatus
 
 CUDA = """
 @pytest.mark.hardware(targets=["cuda-t4"])
@@ -112,7 +111,7 @@ def test_third(latency):
     latency(work)
 """)
     result = project.run_apart("-n", "1")
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert result.ret == ExitStatus.ERROR
     result.stdout.fnmatch_lines(["*worker 'gw0' crashed while running 'test_it.py::test_dies[[]cpu[]]'*"])
     assert [line.split("  ")[0] for line in table(result)] == ["MET", "ERROR", "MET", "1 ERROR, 2 MET"]
     assert "crashed while running" in table(result)[1]

@@ -69,7 +69,6 @@ def test_a_row_holds_finished_text() -> None:
         sentence="P99 is within 10 ms with 99 % confidence: 4 of 2 000 samples took longer "
         "(a P99 exactly on the limit gives 20 on average)",
         where="sla.toml:11",
-        excess=0.41983,
     )
 
 

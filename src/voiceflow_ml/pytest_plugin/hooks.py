@@ -19,6 +19,8 @@ from voiceflow_ml.pytest_plugin.markers import assign, register_markers
 from voiceflow_ml.pytest_plugin.options import read_settings
 from voiceflow_ml.pytest_plugin.state import (
     ASSIGNMENT,
+    FAILED,
+    FAILED_PROPERTY,
     LEDGER,
     PLAN_PROPERTY,
     PLAN_TO_SEND,
@@ -173,6 +175,8 @@ def pytest_runtest_makereport(
         report.user_properties.append((RESULT_PROPERTY, result.to_json()))
         # Later reports of this item carry its own properties: JUnit writes those of the teardown.
         item.user_properties.extend(outcomes.flat_properties(result))
+    if report.failed and FAILED in item.stash and report.when == "call":
+        report.user_properties.append((FAILED_PROPERTY, str(item.stash[FAILED])))
     return report
 
 

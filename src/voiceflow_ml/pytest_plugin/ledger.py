@@ -14,7 +14,8 @@ import pytest
 from voiceflow_ml.errors import ResultError
 from voiceflow_ml.pytest_plugin.ci import publish
 from voiceflow_ml.pytest_plugin.comparing import baseline_problems
-from voiceflow_ml.pytest_plugin.state import PLAN_PROPERTY, RESULT_PROPERTY, SETTINGS
+from voiceflow_ml.pytest_plugin.exit_status import MEANINGS, ExitStatus, Failed, exit_status
+from voiceflow_ml.pytest_plugin.state import FAILED_PROPERTY, PLAN_PROPERTY, RESULT_PROPERTY, SETTINGS
 
 if TYPE_CHECKING:
     from voiceflow_ml.reporting.publish import Publisher
@@ -46,6 +47,8 @@ class Ledger:
         self._write_problem = ""
         self._publisher: Publisher | None = None
         self._reported: set[str] = set()
+        self._failures: set[Failed] = set()
+        self._exit_status = 0
 
     def begin(
         self, planned: tuple[Planned, ...], declared: tuple[Planned, ...], integrity: tuple[str, ...] = ()
@@ -89,10 +92,20 @@ class Ledger:
                 self._write(result)
         if report.when == _WORKER_DIED:
             self._take_crash(report)
+        if report.failed:
+            self._failures.add(self._failure(report))
         # What travelled has arrived: nothing that reads reports later should print it.
         report.user_properties = [
-            pair for pair in report.user_properties if pair[0] not in (PLAN_PROPERTY, RESULT_PROPERTY)
+            pair for pair in report.user_properties if pair[0] not in (PLAN_PROPERTY, RESULT_PROPERTY, FAILED_PROPERTY)
         ]
+
+    def _failure(self, report: pytest.TestReport) -> Failed:
+        """What failed a test: its verdict, or, where it was to measure and has no number, that it could not."""
+        words = [value for name, value in report.user_properties if name == FAILED_PROPERTY]
+        if words:
+            return Failed(str(words[0]))
+        result = self.results.get(report.nodeid)
+        return Failed.ERROR if result is not None and result.measurement is None else Failed.TEST
 
     def _take_crash(self, report: pytest.TestReport) -> None:
         """A worker that died sent no result of the test that it was in: its controller makes one."""
@@ -126,9 +139,12 @@ class Ledger:
             if self._settings.required_targets:
                 self._check_coverage(only_hardware=False)
         failed = publish(self._config, self.session, self.ordered_results(), self.problems, self.report_path.parent)
+        not_run = bool(self._problems)
         # What keeps the report from being written keeps these: one sentence says it all.
         self._problems += [] if self._write_problem else failed
-        return exitstatus if exitstatus != pytest.ExitCode.OK or not self.problems else pytest.ExitCode.TESTS_FAILED
+        unwritten = bool(failed or self._write_problem)
+        self._exit_status = exit_status(exitstatus, self._failures, not_run=not_run, unwritten=unwritten)
+        return self._exit_status
 
     def _check_coverage(self, *, only_hardware: bool) -> None:
         """Find what would make a green run a lie: nothing measured, or a required target without a verdict."""
@@ -183,6 +199,9 @@ class Ledger:
             reporter.write_line(f"ERROR: {problem}", red=True)
         if self._publisher is not None and self._publisher.report_written:
             reporter.write_line(f"report: {_relative(self.report_path, self._config.invocation_params.dir)}")
+        if self._exit_status in MEANINGS:
+            meaning = MEANINGS[ExitStatus(self._exit_status)]
+            reporter.write_line(f"exit status {self._exit_status}: {meaning}", red=True)
 
 
 def _relative(path: Path, folder: Path) -> Path:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import Enum
 from typing import TYPE_CHECKING
 
 import pytest
 
+from voiceflow_ml.pytest_plugin.exit_status import Failed
 from voiceflow_ml.pytest_plugin.options import Policy
-from voiceflow_ml.pytest_plugin.state import ASSIGNMENT, MEASUREMENT, SETTINGS, STARTED_AT, TODAY
+from voiceflow_ml.pytest_plugin.state import ASSIGNMENT, FAILED, MEASUREMENT, SETTINGS, STARTED_AT, TODAY
 from voiceflow_ml.units import format_ns
 
 if TYPE_CHECKING:
@@ -27,6 +29,9 @@ class _Weight(Enum):
     FAILS = "a failure, unless the run only reports"
 
 
+_OPEN = (_Weight.OPEN, Failed.INCONCLUSIVE)
+_SLOWER = (_Weight.FAILS, Failed.BREACHED)
+
 _PROPERTY_PREFIX = "sla."
 
 
@@ -34,6 +39,8 @@ def forget(item: pytest.Item) -> None:
     """Drop what an earlier run of the same item left: plugins that run a test again reuse its item."""
     if MEASUREMENT in item.stash:
         del item.stash[MEASUREMENT]
+    if FAILED in item.stash:
+        del item.stash[FAILED]
     item.user_properties[:] = [pair for pair in item.user_properties if not pair[0].startswith(_PROPERTY_PREFIX)]
 
 
@@ -54,18 +61,29 @@ def enforce(item: pytest.Item) -> None:
     if not problems:
         return
     # An invalid run has the same reason for each of its objectives: once is enough.
-    sentences = dict.fromkeys(sentence for _, sentence in problems)
+    sentences = dict.fromkeys(problem.sentence for problem in problems)
     message = f"{'; '.join(sentences)} [{assignment.promise.label}]"
     policy = item.config.stash[SETTINGS].policy
     excused = {_Weight.WAIVED, *([_Weight.OPEN] if policy is Policy.LENIENT else [])}
-    if policy is Policy.REPORT_ONLY or all(weight in excused for weight, _ in problems):
+    failing = [problem.failed for problem in problems if problem.weight not in excused]
+    if policy is Policy.REPORT_ONLY or not failing:
         # Under --runxfail this returns, and an open verdict fails rather than passes.
         pytest.xfail(message)
+    item.stash[FAILED] = min(failing, key=list(Failed).index, default=Failed.INCONCLUSIVE)
     pytest.fail(message, pytrace=False)
 
 
-def _problem(promise: Promise, verdict: Verdict, today: date) -> tuple[_Weight, str]:
-    """How much a verdict other than MET weighs, waivers counted, and its sentence."""
+@dataclass(frozen=True)
+class _Problem:
+    """One thing that a measurement has against its test."""
+
+    weight: _Weight
+    failed: Failed
+    sentence: str
+
+
+def _problem(promise: Promise, verdict: Verdict, today: date) -> _Problem:
+    """What a verdict other than MET has against its test, waivers counted."""
     from voiceflow_ml.latency.verdict import Outcome, statistic_name  # noqa: PLC0415
     from voiceflow_ml.sla.waivers import is_expired, waiver_words  # noqa: PLC0415
 
@@ -73,25 +91,26 @@ def _problem(promise: Promise, verdict: Verdict, today: date) -> tuple[_Weight, 
     # INVALID is not about the promise at all, so that nobody can have waived it.
     if waiver is None or verdict.outcome is Outcome.INVALID:
         is_open = verdict.outcome is Outcome.INCONCLUSIVE
-        return _Weight.OPEN if is_open else _Weight.FAILS, _sentence(verdict)
+        return _Problem(_Weight.OPEN if is_open else _Weight.FAILS, Failed(verdict.outcome), _sentence(verdict))
     weight = _Weight.FAILS if is_expired(waiver.expires, today) else _Weight.WAIVED
     words = waiver_words(waiver.owner, waiver.reason, waiver.expires, today)
-    return weight, f"{_sentence(verdict)}; {words}"
+    return _Problem(weight, Failed(verdict.outcome), f"{_sentence(verdict)}; {words}")
 
 
-def _problems_against(against: Against | None) -> list[tuple[_Weight, str]]:
-    """What a comparison with a baseline has against this test: how much it weighs, and a sentence."""
+def _problems_against(against: Against | None) -> list[_Problem]:
+    """What a comparison with a baseline has against this test."""
     if against is None:
         return []
     from voiceflow_ml.latency import Change  # noqa: PLC0415
 
     invalid = against.invalid_reasons
     if invalid:
-        return [(_Weight.FAILS, f"INVALID: the baseline {against.baseline}: {'; '.join(invalid)}")]
+        sentence = f"INVALID: the baseline {against.baseline}: {'; '.join(invalid)}"
+        return [_Problem(_Weight.FAILS, Failed.INVALID, sentence)]
     return [
-        (
-            _Weight.OPEN if comparison.outcome is Change.INCONCLUSIVE else _Weight.FAILS,
-            f"{comparison.outcome}: {comparison.sentence}",
+        _Problem(
+            *(_OPEN if comparison.outcome is Change.INCONCLUSIVE else _SLOWER),
+            sentence=f"{comparison.outcome}: {comparison.sentence}",
         )
         for comparison in against.comparisons
         if comparison.outcome is not Change.NOT_SLOWER

@@ -13,6 +13,7 @@ import pytest
 
 if TYPE_CHECKING:
     from voiceflow_ml.hardware.targets import Target
+    from voiceflow_ml.pytest_plugin.exit_status import Failed
     from voiceflow_ml.pytest_plugin.ledger import Ledger
     from voiceflow_ml.pytest_plugin.options import Settings
     from voiceflow_ml.results.measurement import Measurement
@@ -85,9 +86,12 @@ MEASUREMENT: pytest.StashKey[Measurement] = pytest.StashKey()
 # A measurement taken in turns with those of other tests, or what kept it from being taken, until its test runs.
 MEASURED_AHEAD: pytest.StashKey[Measurement | BaseException] = pytest.StashKey()
 STARTED_AT: pytest.StashKey[str] = pytest.StashKey()
+# What failed the test, once its verdicts have.
+FAILED: pytest.StashKey[Failed] = pytest.StashKey()
 
 RESULT_PROPERTY = "voiceflow_ml.result"
 PLAN_PROPERTY = "voiceflow_ml.plan"
+FAILED_PROPERTY = "voiceflow_ml.failed"
 
 
 def is_worker(config: pytest.Config) -> bool:

@@ -26,6 +26,8 @@ CHANGE_WORDS = {
     Change.NOT_SLOWER: NOT_SLOWER,
     Change.INCONCLUSIVE: str(Outcome.INCONCLUSIVE),
 }
+# What is good keeps its place from run to run.
+_BY_EXCESS = (Outcome.BREACHED, Outcome.INCONCLUSIVE)
 WORST_FIRST = (
     Outcome.INVALID,
     Outcome.BREACHED,
@@ -42,7 +44,7 @@ WORST_FIRST = (
 class Row:
     """One objective of the report's table, every cell as text.
 
-    ``excess`` is for sorting alone: how many times its limit was measured, 0 where nothing counts.
+    ``excess`` is for sorting alone: how many times its limit was measured, 0 for all that is good or has no number.
     """
 
     verdict: str
@@ -135,7 +137,7 @@ def _measured_row(planned: Planned, statistic: str, verdict: Verdict, measuremen
         sentence=one_line(verdict.sentence),
         waived=one_line(waived_words(planned, statistic, verdict, today)),
         where=one_line(planned.where),
-        excess=0.0 if verdict.outcome is Outcome.INVALID else verdict.measured_ns / verdict.limit_ns,
+        excess=verdict.measured_ns / verdict.limit_ns if verdict.outcome in _BY_EXCESS else 0.0,
     )
 
 
