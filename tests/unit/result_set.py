@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voiceflow_ml.hardware.evidence import Finding, Severity
+from voiceflow_ml.hardware.roofline import Roofline
 from voiceflow_ml.latency import ClockChannel, Mode, Run
 from voiceflow_ml.latency.run import ColdStart, SchedulerRecord, WarmUp
 from voiceflow_ml.results.assemble import assemble, verdicts_on
@@ -103,6 +104,7 @@ def measurement(
     inputs: str = "speech",
     clock: ClockChannel = ClockChannel.WALL,
     against: Against | None = None,
+    roofline: Roofline | None = None,
 ) -> Measurement:
     """What the plugin would write for this run."""
     return assemble(
@@ -113,6 +115,7 @@ def measurement(
         inputs=inputs,
         facts={"model file": f"{plan.model}.onnx", "intra-op threads": "1"},
         against=against,
+        roofline=roofline,
     )
 
 
@@ -139,6 +142,21 @@ def against(quantiles: Sequence[float], *slower: float, findings: Sequence[Findi
     )
 
 
+FLOOR = Roofline(
+    target="cpu",
+    floor_ns=1_000_000,
+    bound_by="compute",
+    compute_ns=1_000_000,
+    memory_ns=250_000,
+    flops={"fp32": 430_000_000},
+    bytes_moved=9_300_000,
+    peak_flops_per_s=4.3e11,
+    bytes_per_s=3.72e10,
+    source="measured on this machine, 1 thread",
+    measured_peaks=True,
+    counted=83,
+    left_out=0,
+).reached_by(4_100_000)
 MET = planned("test_met[cpu]", "fast-cnn", P50=5_000_000, P99=10_000_000)
 BREACHED = planned("test_breached[cpu]", "slow-cnn", P99=5_000_000)
 OPEN = planned("test_open[cpu]", "close-cnn", P99=4_100_000)
@@ -171,6 +189,7 @@ RESULTS = (
         ),
         ON_CPU,
         NOISY,
+        roofline=FLOOR,
     ),
     measured(
         BREACHED,

@@ -199,7 +199,8 @@ def test_tests_with_like_names_have_their_own_files() -> None:
 
 
 @pytest.mark.parametrize(
-    ("result", "kinds_"), [(RESULTS[0], ["tail", "time"]), (RESULTS[5], ["tail", "time", "shift"]), (RESULTS[6], [])]
+    ("result", "kinds_"),
+    [(RESULTS[0], ["tail", "time", "floor"]), (RESULTS[5], ["tail", "time", "shift"]), (RESULTS[6], [])],
 )
 def test_which_charts_a_test_has(result: Result, kinds_: list[str]) -> None:
     assert [chart.link.removesuffix(".svg").rpartition("-")[2] for chart in charts_of(result)] == kinds_

@@ -142,7 +142,7 @@ def test_the_page_says_when_it_gates_nothing_is_not_finished_or_is_of_nothing(tm
 
 
 def test_every_measured_test_has_its_charts_in_the_page(page: str) -> None:
-    assert page.count("<svg ") == 14, "and one of the budget"
+    assert page.count("<svg ") == 15, "one of a floor and one of the budget"
     assert page.count("in a file of its own") == 0
 
 
@@ -177,7 +177,7 @@ def test_the_files_are_written_and_linked(tmp_path: Path) -> None:
     assert publisher.report_written
     report = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
     links = re.findall(r"^!\[[^]]+\]\((charts/[^)]+\.svg)\)$", report, re.MULTILINE)
-    assert len(links) == 14
+    assert len(links) == 15
     written = [path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out" / "charts").iterdir()]
     assert sorted(links) == sorted(written)
     assert (tmp_path / "out" / "performance.html").read_text(encoding="utf-8") == render_page(
@@ -193,7 +193,7 @@ def test_a_chart_that_was_written_is_not_written_again_until_its_result_changes(
     shorter = samples(400, over=0, quick_ns=4_000_000, slow_ns=0)
     publisher.publish(SESSION, (measured(MET, shorter, ON_CPU), *RESULTS[1:]))
     kept = [path.read_text(encoding="utf-8") == "as it was" for path in sorted((tmp_path / "charts").iterdir())]
-    # Its two pictures; and that of the budget, which rests on it.
+    # Its two pictures, and that of the budget, which rests on it; a floor is not known of it any more.
     assert (kept.count(False), kept.count(True)) == (3, 11)
 
 
@@ -218,9 +218,9 @@ def test_a_chart_that_another_run_removed_is_written_again(tmp_path: Path) -> No
     going_on = Publisher(tmp_path / "report.md", tmp_path)
     going_on.publish(replace(SESSION, finished=False), RESULTS)
     Publisher(tmp_path / "report.md", tmp_path).publish(replace(SESSION, planned=(MET,), declared=()), RESULTS[:1])
-    assert len(charts_in(tmp_path)) == 2
+    assert len(charts_in(tmp_path)) == 3
     going_on.publish(SESSION, RESULTS)
-    assert len(charts_in(tmp_path)) == 14
+    assert len(charts_in(tmp_path)) == 15
 
 
 def test_every_chart_has_a_name_that_is_known_as_one(tmp_path: Path) -> None:

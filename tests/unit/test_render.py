@@ -153,10 +153,12 @@ def test_the_template_uses_all_that_the_view_offers() -> None:
 
     from voiceflow_ml.reporting.budget import BudgetSection  # noqa: PLC0415
     from voiceflow_ml.reporting.detail import Detail  # noqa: PLC0415
+    from voiceflow_ml.reporting.floor import Floor  # noqa: PLC0415
     from voiceflow_ml.reporting.rows import Row  # noqa: PLC0415
     from voiceflow_ml.reporting.view import ReportView  # noqa: PLC0415
 
-    for name, record in (("view", ReportView), ("row", Row), ("detail", Detail), ("budget", BudgetSection)):
+    records = {"view": ReportView, "row": Row, "detail": Detail, "budget": BudgetSection, "floor": Floor}
+    for name, record in records.items():
         for field in fields(record):
             # By these the parts of a report are sorted and found.
             assert f"{name}.{field.name}" in text or field.name in ("excess", "key")

@@ -17,7 +17,7 @@ from voiceflow_ml.units import format_count, format_ns
 ADDED_STAGES = (Stage.NETWORK, Stage.SERVER_PROCESSING, Stage.MODEL_INFERENCE)
 """In the order in which a request meets them; together they are end-to-end."""
 DECLARED = "declared, not measured"
-_NO_NUMBERS: tuple[str, ...] = ()
+_NO_NUMBERS: tuple[tuple[str, str], ...] = ()
 _QUANTILES = {statistic_name(quantile): quantile for quantile in STATISTICS.values()}
 
 
@@ -77,14 +77,14 @@ class BudgetSection:
         key: of its :class:`PaperBudget`.
         title: which objective.
         heads: of the table's columns of numbers.
-        rows: stage, where its numbers are from, and those numbers; the last row is the whole.
+        rows: stage, where its numbers are from, and those numbers with their heads; the last row is the whole.
         sentences: what it comes to.
     """
 
     key: str
     title: str
     heads: tuple[str, ...]
-    rows: tuple[tuple[str, str, tuple[str, ...]], ...]
+    rows: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...]
     sentences: tuple[str, ...]
 
 
@@ -166,20 +166,21 @@ def budget_section(paper: PaperBudget) -> BudgetSection:
     if budget is None:
         known = tuple((str(source.stage), source_text(source), _NO_NUMBERS) for source in paper.sources)
         return BudgetSection(paper.key, title, (), known, (_unknown_text(paper), *_measured_text(paper)))
-    rows = tuple(
-        (part.name, source_text(source), (*map(_duration, (part.alone_ns, part.independent_ns, part.ceiling_ns)),))
+    heads = (f"{name} alone", f"its part of the {name}, independent", "its part of the ceiling, any dependence")
+
+    def numbers(*durations_ns: int | None) -> tuple[tuple[str, str], ...]:
+        return tuple(zip(heads, map(_duration, durations_ns), strict=True))
+
+    rows = [
+        (part.name, source_text(source), numbers(part.alone_ns, part.independent_ns, part.ceiling_ns))
         for source, part in zip(paper.sources, budget.parts, strict=True)
-    )
-    total = (
-        str(Stage.END_TO_END),
-        "added up on paper",
-        ("", *map(_duration, (budget.independent_ns, budget.ceiling_ns))),
-    )
+    ]
+    whole = numbers(None, budget.independent_ns, budget.ceiling_ns)
     return BudgetSection(
         key=paper.key,
         title=title,
-        heads=(f"{name} alone", f"its part of the {name}, independent", "its part of the ceiling, any dependence"),
-        rows=(*rows, total),
+        heads=heads,
+        rows=(*rows, (str(Stage.END_TO_END), "added up on paper", whole)),
         sentences=(*_sum_texts(paper, budget), *_measured_text(paper)),
     )
 

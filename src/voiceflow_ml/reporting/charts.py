@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from voiceflow_ml.reporting import chart_budget, chart_shift, chart_tail, chart_time
+from voiceflow_ml.reporting import chart_budget, chart_floor, chart_shift, chart_tail, chart_time
 from voiceflow_ml.reporting.budget import BudgetSection, PaperBudget, paper_budgets
 from voiceflow_ml.reporting.detail import Detail
 from voiceflow_ml.reporting.svg import Drawing
@@ -16,7 +16,7 @@ from voiceflow_ml.results.record import Result, Session
 
 CHARTS_FOLDER = "charts"
 """Beside the report, which links to it relatively."""
-CHART_NAME = re.compile(r"(?:[A-Za-z0-9-]+-)?[0-9a-f]{8}-(?:tail|time|shift|budget)\.svg")
+CHART_NAME = re.compile(r"(?:[A-Za-z0-9-]+-)?[0-9a-f]{8}-(?:tail|time|shift|floor|budget)\.svg")
 """Names of the files in it; whatever else lies there is not ours."""
 
 
@@ -36,20 +36,24 @@ class Chart:
 
 
 def charts_of(result: Result) -> tuple[Chart, ...]:
-    """What was measured: the tail, the samples over time, and the shift where there is a baseline."""
+    """What was measured: the tail, the samples over time, the shift where there is a baseline, the floor if known."""
     measurement = result.measurement
     if measurement is None:
         return ()
     label = result.planned.label
     stem = f"{CHARTS_FOLDER}/{_stem(result.planned.node_id)}"
-    charts = (
+    charts: tuple[Chart, ...] = (
         Chart(chart_tail.TITLE, f"{stem}-tail.svg", partial(chart_tail.tail_chart, label, measurement)),
         Chart(chart_time.TITLE, f"{stem}-time.svg", partial(chart_time.time_chart, label, measurement)),
     )
-    against = measurement.against
-    if against is None or not against.comparisons:
-        return charts
-    return (*charts, Chart(chart_shift.TITLE, f"{stem}-shift.svg", partial(chart_shift.shift_chart, label, against)))
+    against, roofline = measurement.against, measurement.roofline
+    if against is not None and against.comparisons:
+        shift = partial(chart_shift.shift_chart, label, against)
+        charts = (*charts, Chart(chart_shift.TITLE, f"{stem}-shift.svg", shift))
+    if roofline is not None:
+        floor = partial(chart_floor.floor_chart, label, measurement, roofline)
+        charts = (*charts, Chart(chart_floor.TITLE, f"{stem}-floor.svg", floor))
+    return charts
 
 
 def charts_of_budget(paper: PaperBudget) -> tuple[Chart, ...]:
