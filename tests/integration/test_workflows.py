@@ -9,13 +9,19 @@ import subprocess
 import sys
 import textwrap
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.unit.result_set import INVALID, MET, RESULTS, SESSION
+from voiceflow_ml.results.record import Result
+from voiceflow_ml.results.store import ResultStore
+
 ROOT = Path(__file__).parents[2]
 OURS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 WORKFLOWS = [*OURS, ROOT / "reports" / "templates" / "init" / "latency.yml"]
+GATE = ROOT / ".github" / "workflows" / "gate.yml"
 COMMENT = ROOT / ".github" / "workflows" / "comment.yml"
 USES = re.compile(r"uses: (?P<action>[\w./-]+)@(?P<commit>\S+)(?P<version>.*)")
 
@@ -107,6 +113,51 @@ def test_the_comment_runs_nothing_of_the_pull_request() -> None:
     assert sorted(re.findall(r"^      ([\w-]+): write", text, re.MULTILINE)) == ["pull-requests"]
     # Expressions stand in env alone, where a value is data; in a script it would be program text.
     assert "${{" not in "".join(script_of(COMMENT, step) for step in ("find the pull request", *_STEPS))
+
+
+ON_T4 = replace(INVALID, limits_ns=MET.limits_ns)
+
+
+def session_folder(folder: Path, results: tuple[Result, ...], machine: str) -> None:
+    """What a job leaves as its artifact: one session below ``results``."""
+    session = replace(SESSION, planned=(MET, ON_T4), declared=(), environment={"CPU": machine})
+    store = ResultStore(folder / "results" / "20260102T030405Z-7")
+    store.write_session(session)
+    for place, result in enumerate(results):
+        store.write_result(result, place)
+
+
+def join(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the step of the gate that joins what the machines measured."""
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "GITHUB_STEP_SUMMARY": str(folder / "summary.md"),
+    }
+    command = ["bash", "-eo", "pipefail", "-c", script_of(GATE, "join them")]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_one_job_joins_what_a_cpu_and_a_t4_measured(tmp_path: Path) -> None:
+    session_folder(tmp_path / "machines" / "report-cpu", (RESULTS[0],), "a CPU runner")
+    session_folder(tmp_path / "machines" / "report-t4", (replace(RESULTS[0], planned=ON_T4),), "a T4 runner")
+    done = join(tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = (tmp_path / "joint" / "PERFORMANCE_ANALYSIS.md").read_text(encoding="utf-8")
+    assert "Every declared promise was measured." in report
+    assert "fast-cnn · model-inference · cpu" in report
+    assert "wav2vec2 · model-inference · cuda-t4" in report
+    assert (tmp_path / "summary.md").read_text() == (tmp_path / "joint" / "comment.md").read_text()
+
+
+def test_without_a_t4_the_report_is_of_the_cpu_and_says_what_is_missing(tmp_path: Path) -> None:
+    session_folder(tmp_path / "machines" / "report-cpu", (RESULTS[0],), "a CPU runner")
+    done = join(tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    comment = (tmp_path / "summary.md").read_text(encoding="utf-8")
+    assert "1 of 2 declared promises has no measurement: wav2vec2 · model-inference · cuda-t4" in comment
+    for name in ("performance.html", "bencher.json", "openmetrics.txt"):
+        assert (tmp_path / "joint" / name).is_file()
 
 
 _STEPS = ("read the comment", "post it")

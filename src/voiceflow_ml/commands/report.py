@@ -24,8 +24,9 @@ Examples:
   voiceflow report merge monday tuesday --latest --out joint
 
 A folder is one session, or an unpacked artifact with one session somewhere below it. The joint session is written \
-to OUT/results, its report to OUT/PERFORMANCE_ANALYSIS.md. The exit status is 0 whatever the verdicts are: the runs \
-themselves have passed or failed; 2 when nothing was merged.
+to OUT/results, its report to OUT/PERFORMANCE_ANALYSIS.md, and beside it the page, the comment and the numbers for \
+other programs. The exit status is 0 whatever the verdicts are: the runs themselves have passed or failed; 2 when \
+nothing was merged.
 """
 _DIFF_HELP = """\
 Say what changed from session OLD to session NEW, and nothing else.
@@ -70,17 +71,21 @@ def render_command(
         "reports/templates"
     ),
 ) -> None:
-    """Render the report of a session again, also of one that was killed half-way."""
+    """Render the report of a session again, also of one that was killed half-way, with the files beside it."""
     from voiceflow_ml.errors import ResultError  # noqa: PLC0415
+    from voiceflow_ml.reporting.outputs import write_outputs  # noqa: PLC0415
     from voiceflow_ml.reporting.publish import Publisher  # noqa: PLC0415
+    from voiceflow_ml.reporting.view import build_view  # noqa: PLC0415
     from voiceflow_ml.results.store import read_session  # noqa: PLC0415
 
     publisher = Publisher(out, templates)
-    problem = publisher.publish(*read_session(results))
+    session, found = read_session(results)
+    problem = publisher.publish(session, found)
     if publisher.report_written:
         typer.echo(str(out))
     if problem:
         raise ResultError(problem)
+    write_outputs(session, build_view(session, found), found, (), out.parent)
     typer.echo(str(publisher.page_path))
 
 

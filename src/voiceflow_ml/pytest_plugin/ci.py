@@ -39,13 +39,14 @@ def publish(
     """
     if session is None and not problems:
         return []
+    from voiceflow_ml.reporting.outputs import write_outputs  # noqa: PLC0415
     from voiceflow_ml.reporting.view import build_view  # noqa: PLC0415
 
     view = build_view(session, results) if session is not None else None
     failed = []
     try:
         if session is not None and view is not None:
-            _write_files(session, view, results, problems, folder)
+            write_outputs(session, view, results, problems, folder)
     except ResultError as error:
         failed.append(str(error))
     try:
@@ -55,21 +56,6 @@ def publish(
     if os.environ.get("GITHUB_ACTIONS", "").lower() in _TRUE:
         _print_annotations(config, view, [*problems, *failed], session.policy if session is not None else "")
     return failed
-
-
-def _write_files(
-    session: Session, view: ReportView, results: Sequence[Result], problems: Sequence[str], folder: Path
-) -> None:
-    from voiceflow_ml.reporting.exchange import bencher_json, benchmark_action_json, build_points  # noqa: PLC0415
-    from voiceflow_ml.reporting.openmetrics import openmetrics_text  # noqa: PLC0415
-    from voiceflow_ml.reporting.summary import pull_request_comment  # noqa: PLC0415
-    from voiceflow_ml.results.store import write_atomically  # noqa: PLC0415
-
-    points = build_points(results)
-    write_atomically(folder / "comment.md", pull_request_comment(view, problems))
-    write_atomically(folder / "benchmark-action.json", benchmark_action_json(points))
-    write_atomically(folder / "bencher.json", bencher_json(points))
-    write_atomically(folder / "openmetrics.txt", openmetrics_text(session, results))
 
 
 def _append_summary(view: ReportView | None, problems: Sequence[str]) -> None:

@@ -41,9 +41,10 @@ def floor_chart(label: str, measurement: Measurement, roofline: Roofline) -> Dra
     parts = [*_frame(across, bottom), line(at, _TOP - 14, at, bottom, "ink"), text(8, _TOP - 28, said)]
     for place, row in enumerate(rows):
         parts += _row(*row, across=across, y=_TOP + _ROW * (place + 0.5))
-    for verdict in measurement.verdicts:
+    for place, verdict in enumerate(measurement.verdicts):
         name = objective_text(statistic_name(verdict.quantile), verdict.limit_ns)
-        parts += _limit(name, verdict.limit_ns, across, bottom)
+        # Neighbouring names stand on two lines.
+        parts += _limit(name, verdict.limit_ns, across, (_TOP - 1 - 13 * (place % 2), bottom))
     return Drawing(TITLE, f"{label}. {roofline.sentence}. {share_text(roofline)} reached", bottom + 48, tuple(parts))
 
 
@@ -68,13 +69,13 @@ def _row(name: str, time_ns: int, kind: str, said: str, *, across: Scale, y: flo
     return parts
 
 
-def _limit(name: str, limit_ns: int, across: Scale, bottom: float) -> list[str]:
-    x = float(across.at(limit_ns))
+def _limit(name: str, limit_ns: int, across: Scale, ends: tuple[float, float]) -> list[str]:
+    x, (top, bottom) = float(across.at(limit_ns)), ends
     if not across.low <= limit_ns <= across.high:
         edge = f"{name} →" if limit_ns > across.high else f"← {name}"
-        return [text(_RIGHT, _TOP - 1, edge, kind="limit", anchor="end")]
+        return [text(_RIGHT, top, edge, kind="limit", anchor="end")]
     left = x > (_LEFT + _RIGHT) / 2
     return [
-        line(x, _TOP, x, bottom, "limit"),
-        text(x - 5 if left else x + 5, _TOP - 1, name, kind="limit", anchor="end" if left else "start"),
+        line(x, top - 8, x, bottom, "limit"),
+        text(x - 5 if left else x + 5, top, name, kind="limit", anchor="end" if left else "start"),
     ]
