@@ -204,3 +204,30 @@ def test_a_placeholder_is_called_one(project: Project) -> None:
     project.promise("cpu", limit="10s")
     project.run("sla.toml")
     assert one_line_with(project.report(), f"- placeholder: {LABEL}: P99 <= 10 s is ")
+
+
+MARKED = """
+@cpu
+@pytest.mark.sla("tiny", p99="{limit}")
+def test_marked(latency):
+    latency(work)
+"""
+
+
+def test_a_limit_that_a_marker_raised_since_the_base_comes_first(project: Project) -> None:
+    project.write_test(MARKED.format(limit="5s"))
+    commit(project.root)
+    project.write_test(MARKED.format(limit="10s"))
+    result = project.run("--sla-base=HEAD", "test_it.py")
+    result.assert_outcomes(passed=1)
+    assert table(result)[0] == "loosened: test_it.py::test_marked: P99 raised from 5 s to 10 s (2x) (since HEAD)"
+    assert "Look at this first" in project.report()
+
+
+def test_a_deleted_test_is_told_whichever_tests_run(project: Project) -> None:
+    project.write_test(MARKED.format(limit="5s"))
+    project.write_test(MARKED.format(limit="1s").replace("test_marked", "test_other"), "test_gone")
+    commit(project.root)
+    (project.root / "test_gone.py").unlink()
+    result = project.run("--sla-base=HEAD", "test_it.py")
+    assert table(result)[0] == "deleted: test_gone.py::test_other: P99 <= 1 s (since HEAD)"

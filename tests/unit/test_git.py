@@ -7,7 +7,7 @@ import pytest
 
 from tests.git_repository import commit, forget_the_outer_repository, git
 from voiceflow_ml.errors import ConfigError
-from voiceflow_ml.hardware.git import file_at, git_commit, has_file, has_ref, in_repository
+from voiceflow_ml.hardware.git import file_at, files_with, git_commit, has_file, has_ref, in_repository
 
 
 @pytest.fixture(autouse=True)
@@ -121,3 +121,17 @@ def test_refs_and_the_files_that_they_have(tmp_path: Path) -> None:
     assert has_ref(tmp_path, "main")
     assert not has_ref(tmp_path, "absent")
     assert not has_ref(tmp_path, "--all")
+
+
+def test_files_that_hold_a_text_now_and_at_a_ref(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "a b.py").write_text("x.mark.sla(1)")
+    (tmp_path / "other.txt").write_text("mark.sla")
+    commit(tmp_path)
+    (tmp_path / "inner" / "a b.py").write_text("nothing")
+    (tmp_path / "new.py").write_text("markXsla mark.sla")
+    (tmp_path / "like.py").write_text("markXsla")
+    assert files_with(tmp_path, "mark.sla", "HEAD") == ("inner/a b.py",)
+    assert files_with(tmp_path / "inner", "mark.sla", "HEAD") == ("a b.py",)
+    assert files_with(tmp_path, "mark.sla") == ("new.py",)
+    assert files_with(tmp_path.parent, "mark.sla") == ()

@@ -38,6 +38,20 @@ def has_file(path: Path, ref: str) -> bool:
     return bool(_ask(folder, "ls-tree", "--name-only", ref, "--", f"./{path.name}"))
 
 
+def files_with(folder: Path, text: str, ref: str = "") -> tuple[str, ...]:
+    """Python files below a folder that hold a text, relative to it.
+
+    Args:
+        folder: in a working tree.
+        text: looked for as it is.
+        ref: a branch, tag or commit; without one, the files of the working tree, new ones included.
+    """
+    where = [ref] if ref else ["--untracked"]
+    found = _ask(folder, "grep", "-l", "-z", "-F", "-e", text, *where, "--", "*.py")
+    prefix = f"{ref}:" if ref else ""
+    return tuple(name.removeprefix(prefix) for name in found.split("\0") if name)
+
+
 def file_at(path: Path, ref: str) -> bytes:
     """Content of a file as it was at a git ref.
 

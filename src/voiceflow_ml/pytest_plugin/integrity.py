@@ -52,7 +52,7 @@ def integrity_lines(config: pytest.Config, default: Path, slas: Sequence[Sla]) -
         if asked:
             raise ConfigError(f"--sla-base={ref}: {missing}")
         return (f"not compared with the base: {missing}",)
-    return _loosened(ref, default, slas)
+    return (*_loosened(ref, default, slas), *_loosened_marks(ref, folder))
 
 
 def _base(config: pytest.Config) -> tuple[str, bool]:
@@ -79,6 +79,20 @@ def _loosened(ref: str, default: Path, slas: Sequence[Sla]) -> tuple[str, ...]:
         return (*_against(ref, gone, moved), *lines)
     new = (f"{sla.path.name} is not at {ref}: all its promises are new" for sla in moved)
     return (*lines, *new, *(line for sla in moved for line in loosened([], [sla])))
+
+
+def _loosened_marks(ref: str, root: Path) -> tuple[str, ...]:
+    """What the markers of tests loosen of what they said at the base; of all tests, whichever of them run."""
+    from voiceflow_ml.hardware.git import file_at, files_with  # noqa: PLC0415
+    from voiceflow_ml.sla.marked import MARKER, loosened_marks, marked_tests  # noqa: PLC0415
+
+    before = {path: file_at(root / path, ref) for path in files_with(root, MARKER, ref)}
+    now = {path: (root / path).read_bytes() for path in files_with(root, MARKER)}
+    old, new = (
+        [entry for path, text in sources.items() for entry in marked_tests(text.decode("utf-8", "replace"), path)]
+        for sources in (before, now)
+    )
+    return tuple(f"{line} (since {ref})" for line in loosened_marks(old, new))
 
 
 def _against(ref: str, paths: Sequence[Path], slas: Sequence[Sla]) -> tuple[str, ...]:
