@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 REPORTS ?= reports
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help report test check smoke openvino clean
+.PHONY: help report test check smoke examples openvino clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -28,6 +28,9 @@ check: $(VENV)/.ready-to-test ## style, types and layers only
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+examples: $(VENV)/.ready-to-test ## make docs/examples again, from real runs on this machine (needs Chromium for the pictures)
+	$(BIN)/python -m benchmarks.examples
 
 smoke: $(VENV)/.ready-to-measure ## a short measurement whose verdict fails nothing
 	$(BIN)/pytest -m hardware --sla-policy=report-only --sla-span=2s --sla-time-budget=60s --sla-report=$(REPORTS)/smoke

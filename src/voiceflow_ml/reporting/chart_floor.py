@@ -13,6 +13,8 @@ from voiceflow_ml.units import format_ns
 
 TITLE = "Physical floor and what was reached"
 _LEFT, _RIGHT, _TOP, _ROW = 152, 458, 66, 30
+_APART = 46.0
+"""Pixels from one time on the axis to the next: the rows' names leave it short."""
 _FAR = 1_000
 """A time or a limit beyond this many times the floor, either way, is named at the edge of the axis."""
 
@@ -49,9 +51,13 @@ def floor_chart(label: str, measurement: Measurement, roofline: Roofline) -> Dra
 
 
 def _frame(across: Scale, bottom: float) -> list[str]:
-    parts = []
+    parts: list[str] = []
+    last = -_APART
     for tick in across.ticks():
         x = float(across.at(tick))
+        if x - last < _APART:
+            continue
+        last = x
         parts += [line(x, _TOP, x, bottom, "grid"), text(x, bottom + 17, format_ns(tick, digits=6), anchor="middle")]
     caption = "time of one inference; nothing is possible left of the floor"
     return [*parts, text((_LEFT + _RIGHT) / 2, bottom + 38, caption, kind="quiet", anchor="middle")]
