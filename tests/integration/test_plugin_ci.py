@@ -55,7 +55,7 @@ def test_on_github_a_run_writes_all_of_them_and_they_agree(project: Project, sum
 def test_a_breach_is_shown_at_the_line_of_its_objective(
     project: Project, summary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project.promise("cpu", limit="1ns")
+    project.promise("cpu", limit="2us")
     monkeypatch.setenv("GITHUB_WORKSPACE", str(project.root.parent))
     (error, _) = commands(project.run("sla.toml"))
     (objective,) = (n for n, text in enumerate((project.root / "sla.toml").read_text().splitlines(), 1) if "[[" in text)
