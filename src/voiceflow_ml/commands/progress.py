@@ -6,14 +6,11 @@ import os
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
-from voiceflow_ml.units import NS_PER_MS, NS_PER_S, format_count
+from voiceflow_ml.reporting.pace import ERASE_LINE, Pace, is_rewritable
+from voiceflow_ml.units import NS_PER_S, format_count
 
 if TYPE_CHECKING:
     from voiceflow_ml.latency import Progress
-
-_TTY_INTERVAL_NS = 200 * NS_PER_MS
-_PLAIN_INTERVAL_NS = 10 * NS_PER_S
-_ERASE_LINE = "\r\x1b[2K"
 
 
 class ProgressLine:
@@ -26,14 +23,13 @@ class ProgressLine:
 
     def __init__(self, stream: TextIO, label: str) -> None:
         self._stream, self._label = stream, label
-        self._tty = stream.isatty() and os.environ.get("TERM") != "dumb"
-        self._interval_ns = _TTY_INTERVAL_NS if self._tty else _PLAIN_INTERVAL_NS
-        self._next_ns = 0
+        self._tty = is_rewritable(stream.isatty())
+        self._pace = Pace(rewritable=self._tty)
 
     def say(self, text: str) -> None:
         """Write one message."""
         line = f"{self._label}: {text}"
-        self._stream.write(f"{_ERASE_LINE}{line[: _columns(self._stream) - 1]}" if self._tty else f"{line}\n")
+        self._stream.write(f"{ERASE_LINE}{line[: _columns(self._stream) - 1]}" if self._tty else f"{line}\n")
         self._stream.flush()
 
     def watch(self, progress: Progress) -> None:
@@ -49,8 +45,7 @@ class ProgressLine:
             elapsed_ns: since the work began.
             text: what to say about it now.
         """
-        if elapsed_ns >= self._next_ns:
-            self._next_ns = elapsed_ns + self._interval_ns
+        if self._pace.due(elapsed_ns):
             self.say(text)
 
     def __enter__(self) -> Self:
@@ -62,7 +57,7 @@ class ProgressLine:
     ) -> None:
         """Take the line back where that can be done."""
         if self._tty:
-            self._stream.write(_ERASE_LINE)
+            self._stream.write(ERASE_LINE)
             self._stream.flush()
 
 

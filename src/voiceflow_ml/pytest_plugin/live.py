@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -10,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from voiceflow_ml.pytest_plugin.state import is_worker
-from voiceflow_ml.units import NS_PER_MS, NS_PER_S, format_count, format_ns
+from voiceflow_ml.reporting.pace import ERASE_LINE, Pace, is_rewritable
+from voiceflow_ml.units import NS_PER_S, format_count, format_ns
 
 if TYPE_CHECKING:
     from voiceflow_ml.latency import Channels, Progress
     from voiceflow_ml.latency.verdict import Verdict
 
-_TTY_INTERVAL_NS = 200 * NS_PER_MS
-_PLAIN_INTERVAL_NS = 10 * NS_PER_S
-_ERASE_LINE = "\r\x1b[2K"
 _UP_ONE_LINE = "\x1b[1A"
 
 
@@ -33,11 +30,10 @@ class LiveLine:
         reporter: Any = None if is_worker(config) else config.pluginmanager.get_plugin("terminalreporter")
         self._reporter = reporter if reporter is not None and config.get_verbosity() > -2 else None
         self._capture: Any = config.pluginmanager.get_plugin("capturemanager")
-        self._tty = bool(getattr(reporter, "isatty", False)) and os.environ.get("TERM") != "dumb"
+        self._tty = is_rewritable(bool(getattr(reporter, "isatty", False)))
         self._writer: Any = config.get_terminal_writer() if self._reporter is not None else None
-        self._interval_ns = _TTY_INTERVAL_NS if self._tty else _PLAIN_INTERVAL_NS
         # By a clock of its own: measurements that take turns began at different times.
-        self._next_ns = time.monotonic_ns() + self._interval_ns
+        self._pace = Pace(rewritable=self._tty, begins_ns=time.monotonic_ns())
         self._drawn = False
 
     def watcher(self, label: str, judge_now: Callable[[Channels], tuple[Verdict, ...]]) -> Callable[[Progress], None]:
@@ -49,11 +45,8 @@ class LiveLine:
         """
 
         def watch(progress: Progress) -> None:
-            now_ns = time.monotonic_ns()
-            if self._reporter is None or now_ns < self._next_ns:
-                return
-            self._next_ns = now_ns + self._interval_ns
-            self.say(label, _describe(progress, judge_now(progress.latest())))
+            if self._reporter is not None and self._pace.due(time.monotonic_ns()):
+                self.say(label, _describe(progress, judge_now(progress.latest())))
 
         return watch
 
@@ -70,7 +63,7 @@ class LiveLine:
             if self._tty:
                 # write_raw leaves pytest's count of the columns of its own line alone.
                 first = "" if self._drawn else "\n"
-                self._writer.write_raw(f"{first}{_ERASE_LINE}{self._fit(label, text)}", flush=True)
+                self._writer.write_raw(f"{first}{ERASE_LINE}{self._fit(label, text)}", flush=True)
             else:
                 self._reporter.write_line(f"{label}: {text}")
         self._drawn = True
@@ -85,7 +78,7 @@ class LiveLine:
         column = self._writer.width_of_current_line % self._writer.fullwidth
         forward = f"\x1b[{column}C" if column else ""
         with self._uncaptured():
-            self._writer.write_raw(f"{_ERASE_LINE}{_UP_ONE_LINE}{forward}", flush=True)
+            self._writer.write_raw(f"{ERASE_LINE}{_UP_ONE_LINE}{forward}", flush=True)
         self._drawn = False
 
     def _fit(self, label: str, text: str) -> str:
