@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from tests.integration.plugin_project import THREE_VERDICTS, Project
 from voiceflow_ml.hardware import device_lock
-from voiceflow_ml.pytest_plugin import live
+from voiceflow_ml.reporting import pace
 
 CONTROL = re.compile(r"\x1b\[(\d*)([A-Za-z])|(\r)|(\n)|([^\x1b\r\n]+)")
 
@@ -102,7 +102,7 @@ def test_a_log_stays_as_pytest_writes_it_when_measurements_are_short(project: Pr
 
 
 def test_a_log_hears_of_what_takes_long(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "_PLAIN_INTERVAL_NS", 0)
+    monkeypatch.setattr(pace, "_PLAIN_INTERVAL_NS", 0)
     project.write_test(THREE_VERDICTS)
     result = project.run()
     result.assert_outcomes(passed=2, failed=1)
@@ -118,7 +118,7 @@ def test_a_log_hears_of_what_takes_long(project: Project, monkeypatch: pytest.Mo
 
 
 def test_those_who_take_turns_say_so(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "_PLAIN_INTERVAL_NS", 0)
+    monkeypatch.setattr(pace, "_PLAIN_INTERVAL_NS", 0)
     project.write_test("""
 @pytest.mark.hardware(prepare=lambda target: work)
 @pytest.mark.sla(p50="10s")
