@@ -51,7 +51,6 @@ def test_this_project_declares_what_it_does_not_measure_yet() -> None:
         ('high = "40ms"', "", '4: stages.network.high: is missing; write, for example, high = "40ms"'),
         ('high = "40ms"', 'high = "4ms"', "4: stages.network: low (10 ms) is more than high (4 ms); swap them"),
         ('high = "40ms"\n', 'high = "40ms"\nmid = 1', "7: stages.network.mid: unknown key; valid here: low, high"),
-        (NETWORK, "stages = 3", "4: models.m.stages: unknown key; valid here: file, sha256, threads, inputs"),
         (
             NETWORK,
             "[stages]\nnetwork = 3",
