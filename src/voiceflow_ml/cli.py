@@ -9,7 +9,19 @@ import sys
 
 import typer
 
-from voiceflow_ml.commands import calibrate, compare, data, diarize, doctor, evaluate, init, model, report, train
+from voiceflow_ml.commands import (
+    calibrate,
+    compare,
+    contract,
+    data,
+    diarize,
+    doctor,
+    evaluate,
+    init,
+    model,
+    report,
+    train,
+)
 from voiceflow_ml.errors import VoiceflowError
 
 USAGE_EXIT_CODE = 2
@@ -24,6 +36,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
 app.add_typer(report.app, name="report")
+app.add_typer(contract.app, name="contract")
 compare.register(app)
 app.command("targets")(doctor.targets_command)
 app.command("doctor")(doctor.doctor_command)

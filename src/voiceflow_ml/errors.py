@@ -11,6 +11,9 @@ The tree::
     ├── DataError                     speech data or audio that cannot be used
     ├── TrainingError                 a training run that cannot start, resume or finish
     ├── ExportError                   an export that failed, or whose parity proof failed
+    ├── ContractError                 a contract that cannot be read, or a model or server that breaks it
+    ├── RegistryError                 a publish, promotion or fetch that is refused or fails
+    │   └── IntegrityError            published content that is not what was published
     └── ResultError                   a result file that cannot be read or written
 
 A message is one sentence a user can act on: what is wrong (with the value),
@@ -54,6 +57,18 @@ class TrainingError(VoiceflowError):
 
 class ExportError(VoiceflowError):
     """An export failed, or the exported graph does not match the trained model."""
+
+
+class ContractError(VoiceflowError):
+    """A contract cannot be read, or a model or server does not keep it."""
+
+
+class RegistryError(VoiceflowError):
+    """A registry refuses or cannot do what was asked."""
+
+
+class IntegrityError(RegistryError):
+    """Published content differs from what was published."""
 
 
 class ResultError(VoiceflowError):
