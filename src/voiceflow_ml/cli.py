@@ -19,6 +19,7 @@ from voiceflow_ml.commands import (
     evaluate,
     init,
     model,
+    registry,
     report,
     train,
 )
@@ -38,6 +39,7 @@ app.add_typer(train.app, name="train")
 app.add_typer(report.app, name="report")
 app.add_typer(contract.app, name="contract")
 compare.register(app)
+registry.register(app)
 app.command("targets")(doctor.targets_command)
 app.command("doctor")(doctor.doctor_command)
 app.command("init")(init.init_command)

@@ -61,6 +61,11 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def hash_bytes(data: bytes) -> str:
+    """SHA-256 of bytes, in lower-case hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
