@@ -17,6 +17,7 @@ from voiceflow_ml.commands import (
     diarize,
     doctor,
     evaluate,
+    export,
     init,
     model,
     registry,
@@ -40,13 +41,13 @@ app.add_typer(report.app, name="report")
 app.add_typer(contract.app, name="contract")
 compare.register(app)
 registry.register(app)
+export.register(app)
 app.command("targets")(doctor.targets_command)
 app.command("doctor")(doctor.doctor_command)
 app.command("init")(init.init_command)
 app.command("calibrate")(calibrate.calibrate_command)
 app.command("diarize")(diarize.diarize_command)
 app.command("evaluate")(evaluate.evaluate_command)
-app.command("export")(model.export_command)
 app.command("evaluate-segmentation")(model.evaluate_command)
 
 

@@ -1,4 +1,4 @@
-"""``voiceflow export`` and ``evaluate-segmentation``."""
+"""``voiceflow evaluate-segmentation``."""
 
 from __future__ import annotations
 
@@ -8,26 +8,10 @@ from typing import Annotated
 
 import typer
 
-from voiceflow_ml.audio import read_wav
 from voiceflow_ml.commands.data import DEFAULT_DATA_DIR
 from voiceflow_ml.commands.extras import needs_extra
 from voiceflow_ml.errors import ConfigError
-from voiceflow_ml.models.shipped import shipped_speech_path
-from voiceflow_ml.models.signal import SAMPLE_RATE_HZ, WINDOW_SAMPLES
-
-
-def export_command(
-    checkpoint: Annotated[Path, typer.Argument(help="checkpoint.pt of a training run.")],
-    out: Annotated[Path, typer.Option(help="Folder for the .onnx and its .json card.")],
-    speech: Annotated[Path | None, typer.Option(help="WAV to prove parity on (default: the shipped one).")] = None,
-) -> None:
-    """Export a checkpoint to ONNX and prove that both compute the same on real speech."""
-    with needs_extra("export"):
-        from voiceflow_ml.export.onnx import export  # noqa: PLC0415
-    audio, _ = read_wav(speech or shipped_speech_path(), sample_rate_hz=SAMPLE_RATE_HZ)
-    result = export(checkpoint, out, speech=audio)
-    errors = ", ".join(f"{name} {error:.2g}" for name, error in result.parity_error.items())
-    typer.echo(f"{result.model_path}\nsha256 {result.sha256}\nparity with torch on real speech: {errors}")
+from voiceflow_ml.models.signal import WINDOW_SAMPLES
 
 
 def evaluate_command(

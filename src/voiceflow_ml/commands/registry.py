@@ -72,7 +72,8 @@ def publish_command(
     from voiceflow_ml.registry.gates import Tolerances  # noqa: PLC0415
     from voiceflow_ml.registry.publish import Terms, publish  # noqa: PLC0415
 
-    terms = Terms(_who(who), channel, _results(results or []), _waived(waive or []), Tolerances(der_tolerance))
+    tolerances, waived = Tolerances(der_tolerance), _waived(waive or [])
+    terms = Terms(_who(who), channel, _results(results or []), waived, tolerances, _card)
     with needs_extra("export"):
         manifest = publish(_open(registry, read_contract(folder).model), folder, version, terms, typer.echo)
     against = f", {manifest.level} against {manifest.base}" if manifest.base else ", the first version"
@@ -149,6 +150,12 @@ def yank_command(version: _Version, registry: _Url, why: _Why, who: _Who = None)
     model, number = _reference(version)
     _open(registry, model).yank(number, who=_who(who), why=why)
     typer.echo(f"{model} {number} is yanked: {why}")
+
+
+def _card(folder: Path, verdicts: tuple[str, ...]) -> str:
+    from voiceflow_ml.reporting.model_card import TEMPLATES, render_card  # noqa: PLC0415
+
+    return render_card(folder, TEMPLATES, verdicts)
 
 
 def _open(url: str, model: str) -> Registry:

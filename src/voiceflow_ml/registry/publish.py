@@ -21,6 +21,9 @@ from voiceflow_ml.registry.versions import base_of, parse_version
 from voiceflow_ml.results.record import Result
 
 Say = Callable[[str], None]
+Card = Callable[[Path, tuple[str, ...]], str]
+"""Folder of a release and the line of each promise -> text of its card."""
+CARD_FILE = "MODEL_CARD.md"
 _HASH_CHARACTERS = 16
 
 
@@ -34,6 +37,7 @@ class Terms:
         results: finished tests that may hold the verdicts.
         waived: gate -> why the release is let through without.
         tolerances: how much worse scores may be.
+        card: writes the card that is published, now that the verdicts are known; None publishes the one there is.
     """
 
     who: str
@@ -41,6 +45,7 @@ class Terms:
     results: Sequence[Result] = ()
     waived: Mapping[str, str] = field(default_factory=dict)
     tolerances: Tolerances = field(default_factory=Tolerances)
+    card: Card | None = None
 
 
 def publish(registry: Registry, folder: Path, version: str, terms: Terms, say: Say = lambda _: None) -> Manifest:
@@ -74,10 +79,13 @@ def publish(registry: Registry, folder: Path, version: str, terms: Terms, say: S
     base, found = _compare(registry, release, version, published)
     verdicts = check_verdicts(release, terms.results, terms.waived)
     check_scores(release, _in_use(registry, terms.channel), terms.channel, terms.tolerances, terms.waived)
+    content = {name: path.read_bytes() for name, path in release.files.items()}
+    if terms.card is not None:
+        content[CARD_FILE] = terms.card(folder, verdicts).encode()
     manifest = Manifest(
         model=registry.model,
         version=version,
-        files=_upload(registry, release, version, say),
+        files=_upload(registry, content, version, say),
         base=base or "",
         level=str(found.level),
         changes=tuple(f"{change.level}: {change.reason}" for change in found.changes),
@@ -126,12 +134,11 @@ def _in_use(registry: Registry, channel: str) -> Manifest | None:
     return registry.manifest(promotion.version)[0] if promotion else None
 
 
-def _upload(registry: Registry, release: Release, version: str, say: Say) -> dict[str, PublishedFile]:
+def _upload(registry: Registry, content: Mapping[str, bytes], version: str, say: Say) -> dict[str, PublishedFile]:
     entries = {}
-    for name, path in release.files.items():
-        data = path.read_bytes()
+    for name, data in content.items():
         sha256 = hash_bytes(data)
-        place = f"files/{version}/{sha256[:_HASH_CHARACTERS]}/{path.name}"
+        place = f"files/{version}/{sha256[:_HASH_CHARACTERS]}/{name.rpartition('/')[2]}"
         say(f"writing {name} ({len(data)} bytes)")
         try:
             registry.store.create(f"{registry.model}/{place}", data)

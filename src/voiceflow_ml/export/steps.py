@@ -1,0 +1,69 @@
+"""Work that is kept between two runs of one export, so that one that was stopped goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from voiceflow_ml.errors import ExportError
+from voiceflow_ml.files import atomic_path, hash_file, write_text_atomic
+
+FOLDER = ".export"
+"""Where unfinished work lies inside the folder of an export."""
+Say = Callable[[str], None]
+
+
+class Steps:
+    """Finished steps of one export.
+
+    Args:
+        folder: where the files lie.
+        key: whatever the outcome depends on; other keys mean other work.
+        say: told what is being done, or was done before.
+    """
+
+    def __init__(self, folder: Path, key: Mapping[str, Any], say: Say) -> None:
+        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+        self.folder = folder / digest[:16]
+        self._say = say
+
+    def model(self, name: str, make: Callable[[], onnx.ModelProto]) -> Path:
+        """A model file: as it was written before, or made and written whole now."""
+        path = self.folder / f"{name}.onnx"
+        if self._is_done(path):
+            self._say(f"{name}: made before")
+            return path
+        self._say(f"{name}: making it")
+        with atomic_path(path) as temporary:
+            onnx.save(make(), temporary)
+            sha256 = hash_file(temporary)
+        write_text_atomic(self._facts_path(path), json.dumps({"sha256": sha256}))
+        return path
+
+    def facts(self, name: str, find: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+        """Facts as JSON values: as they were written before, or found and written now."""
+        path = self.folder / f"{name}.json"
+        try:
+            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            self._say(f"{name}: done before")
+        except FileNotFoundError:
+            self._say(f"{name}: at it")
+            found = dict(find())
+            write_text_atomic(path, json.dumps(found))
+        except ValueError as error:
+            raise ExportError(f"{path} is damaged ({error}); delete {path.parent} and export again") from None
+        return found
+
+    def _is_done(self, path: Path) -> bool:
+        try:
+            return bool(json.loads(self._facts_path(path).read_text())["sha256"] == hash_file(path))
+        except (OSError, ValueError, KeyError):
+            return False
+
+    def _facts_path(self, path: Path) -> Path:
+        return path.with_suffix(".sha256.json")
