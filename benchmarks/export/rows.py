@@ -56,7 +56,7 @@ class Row:
 
 def measured_row(name: str, path: Path, portable: Path, speech: ExportSpeech) -> Row:
     """Score a variant and measure it in turns with the portable file."""
-    duel = contest(path, portable, speech.audio[:1]) if path != portable else None
+    duel = contest(path, portable, speech.audio[:1], print) if path != portable else None
     disagreement, cosine = _agreement(path, portable, speech)
     return Row(
         name=name,

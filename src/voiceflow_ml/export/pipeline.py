@@ -140,7 +140,7 @@ def _base(
             notes.append(f"{name}: nothing in the graph to rewrite")
             continue
         path = steps.model(f"fp32-{number}", partial(_same, rewritten))
-        found = steps.facts(f"tuning-{number}", partial(_duel, measure, path, best, speech))
+        found = steps.facts(f"tuning-{number}", partial(_duel, measure, path, best, speech, steps.say))
         notes.append(f"{name}: {'kept' if found['kept'] else 'not kept'}; {found['sentence']}")
         best = path if found["kept"] else best
     return best, tuple(notes)
@@ -150,8 +150,8 @@ def _same(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _duel(measure: Contest, rewritten: Path, plain: Path, speech: ExportSpeech) -> dict[str, Any]:
-    duel = measure(rewritten, plain, speech.audio[:1])
+def _duel(measure: Contest, rewritten: Path, plain: Path, speech: ExportSpeech, say: Say) -> dict[str, Any]:
+    duel = measure(rewritten, plain, speech.audio[:1], say)
     return {"kept": duel.slower, "sentence": f"plain against rewritten: {duel.describe()}"}
 
 

@@ -30,15 +30,15 @@ class Steps:
     def __init__(self, folder: Path, key: Mapping[str, Any], say: Say) -> None:
         digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
         self.folder = folder / digest[:16]
-        self._say = say
+        self.say = say
 
     def model(self, name: str, make: Callable[[], onnx.ModelProto]) -> Path:
         """A model file: as it was written before, or made and written whole now."""
         path = self.folder / f"{name}.onnx"
         if self._is_done(path):
-            self._say(f"{name}: made before")
+            self.say(f"{name}: made before")
             return path
-        self._say(f"{name}: making it")
+        self.say(f"{name}: making it")
         with atomic_path(path) as temporary:
             onnx.save(make(), temporary)
             sha256 = hash_file(temporary)
@@ -50,9 +50,9 @@ class Steps:
         path = self.folder / f"{name}.json"
         try:
             found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            self._say(f"{name}: done before")
+            self.say(f"{name}: done before")
         except FileNotFoundError:
-            self._say(f"{name}: at it")
+            self.say(f"{name}: at it")
             found = dict(find())
             write_text_atomic(path, json.dumps(found))
         except ValueError as error:

@@ -44,17 +44,20 @@ class Duel:
         return f"{self.comparison.sentence} ({clock})"
 
 
-Contest = Callable[[Path, Path, NDArray[np.float32]], Duel]
-"""First file, second file, what both are fed."""
+Contest = Callable[[Path, Path, NDArray[np.float32], Callable[[str], None]], Duel]
+"""First file, second file, what both are fed, and who is told of a wait."""
 
 
-def contest(first: Path, second: Path, audio: NDArray[np.float32]) -> Duel:
+def contest(
+    first: Path, second: Path, audio: NDArray[np.float32], tell: Callable[[str], None] = lambda _: None
+) -> Duel:
     """Measure two model files in turns: pairs of blocks in random order, on one CPU thread each.
 
     Args:
         first: an ``.onnx`` file.
         second: another.
         audio: float32 ``[batch, samples]`` that both are fed.
+        tell: told when somebody else measures, which is waited for.
 
     Raises:
         ModelFileError: a file cannot be opened.
@@ -62,7 +65,7 @@ def contest(first: Path, second: Path, audio: NDArray[np.float32]) -> Duel:
     one, other = (open_onnx(path).bind(audio) for path in (first, second))
     samples = samples_per_arm(QUANTILE)
     plan = SamplingPlan(looks=(samples,), aimed_samples=samples, span_ns=_SPAN_NS, time_budget_ns=_TIME_BUDGET_NS)
-    with device_lock("cpu", lambda _: None), SchedulerCounters() as counters:
+    with device_lock("cpu", tell), SchedulerCounters() as counters:
         runs = measure_pair(one, other, plan, counters=counters)
     return judged(*runs)
 
