@@ -52,6 +52,8 @@ def test_help_names_the_commands_and_imports_nothing_heavy() -> None:
         (("train", "fast-cnn"), "torch", "train"),
         (("train", "transformer"), "transformers", "train"),
         (("export", "checkpoint.pt", "--out", "out"), "torch", "export"),
+        (("contract", "check", str(shipped_model_path())), "onnx", "export"),
+        (("list", "fast-cnn", "--registry", "file:///nowhere"), "fsspec", "registry"),
         (("evaluate-segmentation", str(shipped_model_path())), "onnxruntime", "export"),
         (("diarize", "a.wav"), "onnxruntime", "diarize"),
         (("diarize", "a.wav"), "soxr", "diarize"),
