@@ -31,7 +31,14 @@ def release(
 ) -> Path:
     """Write a release and return its folder."""
     contracted_model(folder, promised=promised, shift=shift)
-    record: dict[str, object] = {"model": NAME}
+    record: dict[str, object] = {
+        "model": NAME,
+        "parameters": 12,
+        "training": {},
+        "calibration": "",
+        "variants": {},
+        "evaluation": {},
+    }
     if der is not None:
         record["evaluation"] = {"what": what, "conversations_per_split": 60, "test": {"local_der_percent": der}}
     (folder / f"{NAME}.json").write_text(json.dumps(record))

@@ -233,11 +233,11 @@ def test_the_commands_from_release_to_rollback(tmp_path: Path) -> None:
     session.write_session(Session("2026-01-01T00:00:00Z", "pytest", "strict", 0.99, {}))
     session.write_result(measured(folder), 0)
     output = run("publish", str(folder), "1.0.0", "--results", str(tmp_path / "results"), "--who", "a", url=url)
-    assert "published tiny 1.0.0: 5 files, the first version\n  cpu · P99 <= 10000000 ns: MET, " in output
+    assert "published tiny 1.0.0: 6 files, the first version\n  cpu · P99 <= 10000000 ns: MET, " in output
     second = release(tmp_path / "b", shift=0.1)
     waived = ("--waive", "der=none yet")
     output = run("publish", str(second), "2.0.0", *waived, url=url)
-    assert "published tiny 2.0.0: 5 files, major against 1.0.0" in output
+    assert "published tiny 2.0.0: 6 files, major against 1.0.0" in output
     assert run("promote", "tiny@1.0.0", "--why", "first", url=url) == "prod of tiny is 1.0.0 now (promotion 1)\n"
     run("promote", "tiny@2.0.0", url=url)
     assert run("rollback", "tiny", url=url) == "prod of tiny is 1.0.0 again (promotion 3)\n"
@@ -245,8 +245,9 @@ def test_the_commands_from_release_to_rollback(tmp_path: Path) -> None:
     assert run("list", "tiny", url=url) == "1.0.0  prod\n2.0.0  yanked: slow\n"
     assert "all as published" in run("fetch", "tiny@prod", "--out", str(tmp_path / "out"), url=url)
     for what in ("tiny@1.0.0", str(tmp_path / "out")):
-        assert run("verify", what, url=url) == "tiny 1.0.0: 5 files, all as published\n"
+        assert run("verify", what, url=url) == "tiny 1.0.0: 6 files, all as published\n"
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["version"] == "1.0.0"
+    assert "\n- cpu · P99 <= 10000000 ns: MET, " in (tmp_path / "out" / "MODEL_CARD.md").read_text()
 
 
 def test_wrong_usage_is_one_line(

@@ -73,9 +73,12 @@ def publish_command(
     from voiceflow_ml.registry.publish import Terms, publish  # noqa: PLC0415
 
     tolerances, waived = Tolerances(der_tolerance), _waived(waive or [])
-    terms = Terms(_who(who), channel, _results(results or []), waived, tolerances, _card)
+    model = read_contract(folder).model
+    # Releases of others may come without the record that a card is rendered from.
+    card = _card if (folder / f"{model}.json").is_file() else None
+    terms = Terms(_who(who), channel, _results(results or []), waived, tolerances, card)
     with needs_extra("export"):
-        manifest = publish(_open(registry, read_contract(folder).model), folder, version, terms, typer.echo)
+        manifest = publish(_open(registry, model), folder, version, terms, typer.echo)
     against = f", {manifest.level} against {manifest.base}" if manifest.base else ", the first version"
     typer.echo(f"published {manifest.model} {manifest.version}: {len(manifest.files)} files{against}")
     for line in (*manifest.changes, *manifest.verdicts):
