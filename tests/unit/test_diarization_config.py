@@ -10,7 +10,7 @@ from voiceflow_ml.errors import ConfigError
 
 def test_defaults_fit_the_shipped_model() -> None:
     config = DiarizationConfig()
-    assert (config.window_samples, config.window_frames) == (48_000, 150)
+    assert (config.window_samples, config.window_frames) == (96_000, 300)
 
 
 @pytest.mark.parametrize("window_s", [0.04, 0.6, 2.04, 6.0, 10.0])
@@ -28,7 +28,7 @@ def test_any_whole_number_of_net_steps_is_a_window(window_s: float) -> None:
         ({"window_s": 0.0}, "window_s must be a multiple"),
         ({"window_s": float("nan")}, "window_s must be a finite number, got nan"),
         ({"hop_s": 0.03}, "hop_s must be a multiple of 0.02 s"),
-        ({"hop_s": 4.0}, "hop_s must be from 0.02 to 3, got 4"),
+        ({"hop_s": 7.0}, "hop_s must be from 0.02 to 6, got 7"),
         ({"speech_onset": 1.5}, "speech_onset must be from 0 to 1, got 1.5"),
         ({"merge_distance": -0.1}, "merge_distance must be from 0 to 2"),
         ({"edge_weight": 0.0}, "edge_weight must be from 0.01 to 1"),

@@ -158,7 +158,7 @@ def test_settings_are_given_as_text() -> None:
         ("hop_s=x", "hop_s must be float, got 'x'"),
         ("hard_scores=1", "hard_scores must be bool, got '1'"),
         ("linkage=ward", "linkage must be Linkage, got 'ward'"),
-        ("hop_s=9", "hop_s must be from 0.02 to 3, got 9"),
+        ("hop_s=9", "hop_s must be from 0.02 to 6, got 9"),
     ],
 )
 def test_settings_that_are_none_are_refused(setting: str, message: str) -> None:

@@ -18,7 +18,7 @@ from voiceflow_ml.diarization.streaming import diarize_stream
 from voiceflow_ml.errors import ConfigError, DataError
 from voiceflow_ml.rttm import Turn
 
-CONFIG = DiarizationConfig(min_speaker_s=0.5)
+CONFIG = DiarizationConfig(window_s=3.0, min_speaker_s=0.5, min_clean_s=0.4, merge_distance=0.6)
 
 
 def errors_of(talk: Talk, turns: tuple[Turn, ...] | list[Turn]) -> Errors:

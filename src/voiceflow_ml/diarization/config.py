@@ -64,16 +64,16 @@ class DiarizationConfig:
         ConfigError: A value outside of its range; the message names it and the range.
     """
 
-    window_s: float = 3.0
+    window_s: float = 6.0
     hop_s: float = 0.5
     batch_windows: int = 16
     hard_scores: bool = False
     speech_onset: float = 0.5
     overlap_onset: float = 0.5
     edge_weight: float = 1.0
-    min_clean_s: float = 0.4
+    min_clean_s: float = 0.8
     linkage: Linkage = Linkage.AVERAGE
-    merge_distance: float = 0.6
+    merge_distance: float = 0.45
     cannot_link_distance: float = 2.0
     min_speaker_s: float = 1.0
     distinct_in_window: bool = True

@@ -19,7 +19,7 @@ from voiceflow_ml.models.shipped import shipped_model_path
 
 CONFIGS = {
     Encoder.OWN: DiarizationConfig(),
-    Encoder.CAMPPLUS: DiarizationConfig(hop_s=1.0, merge_distance=0.5, min_clean_s=0.8, min_speaker_s=2.0),
+    Encoder.CAMPPLUS: DiarizationConfig(merge_distance=0.5, min_speaker_s=2.0),
 }
 """The settings that go with each encoder."""
 

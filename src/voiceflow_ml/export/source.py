@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, Self, cast
 
 from torch import Tensor, nn
 
@@ -21,6 +21,9 @@ class Network(Protocol):
 
     def __call__(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         """float32 ``[batch, samples]`` -> powerset logits ``[batch, frames, 7]``, embeddings ``[batch, 3, dim]``."""
+
+    def double(self) -> Self:
+        """Itself, with weights of double precision from now on; it then takes float64."""
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,8 @@ class FastCnn(nn.Module):
     def _voices(self, log_mel: Tensor, activity: Tensor) -> Tensor:
         voice = self.voice(self.voice_stem(log_mel)).squeeze(2)
         with self._full_precision(log_mel.device):
-            return self._embeddings(voice.float(), activity.float())
+            # What autocast left in half precision comes back to that of the features.
+            return self._embeddings(voice.to(log_mel.dtype), activity.to(log_mel.dtype))
 
     def _full_precision(self, device: torch.device) -> contextlib.AbstractContextManager[object]:
         """Half precision off: it would drown quiet bins and small deviations in the rounding of large ones."""

@@ -38,7 +38,7 @@ class BiLstm(nn.Module):
             else:
                 # cuDNN and oneDNN have no mixed LSTM; float32 weights take float32 features.
                 with torch.autocast(features.device.type, enabled=False):
-                    features = layer(features.float())[0]
+                    features = layer(features.to(next(layer.parameters()).dtype))[0]
         return features
 
 

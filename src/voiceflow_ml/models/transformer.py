@@ -105,7 +105,7 @@ class Transformer(nn.Module):
         voice = self.voice(features)
         # Half precision would drown small deviations; in evaluation there is none to switch off.
         with torch.autocast(audio.device.type, enabled=False) if self.training else contextlib.nullcontext():
-            return logits, self._embeddings(voice.float(), activity.float())
+            return logits, self._embeddings(voice.to(audio.dtype), activity.to(audio.dtype))
 
     def _embeddings(self, voice: Tensor, activity: Tensor) -> Tensor:
         """Weighted mean and deviation of ``voice`` ``[batch, frames, width]`` per speaker, projected."""
