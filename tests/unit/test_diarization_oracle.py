@@ -15,7 +15,7 @@ from voiceflow_ml.diarization.offline import diarize
 from voiceflow_ml.diarization.scoring import Errors, Rules, score
 from voiceflow_ml.diarization.turns import Diarization
 
-EXACT = DiarizationConfig(min_gap_s=0.0, min_turn_s=0.0, min_clean_s=0.4)
+EXACT = DiarizationConfig(window_s=3.0, min_gap_s=0.0, min_turn_s=0.0, min_clean_s=0.4)
 
 
 def run(talk: Talk, config: DiarizationConfig, *, noise: float = 0.0) -> tuple[Errors, Diarization]:
