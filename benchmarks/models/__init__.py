@@ -1,0 +1,1 @@
+"""Our models beside the original design's network, a well-known one, and complete diarizers."""
