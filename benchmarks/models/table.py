@@ -132,6 +132,8 @@ def _absent(diarizers: Sequence[dict[str, Any]]) -> str:
 
 
 def _ratio(ratio: dict[str, Any]) -> str:
+    if ratio["low"] == ratio["high"] == 1.0:
+        return "1"
     if ratio["low"] is None or ratio["high"] is None:
         return f"{ratio['value']:.1f}"
     return f"{ratio['value']:.1f} ({ratio['low']:.1f} to {ratio['high']:.1f})"
