@@ -188,7 +188,7 @@ def test_our_own_diarizer_is_run_and_scored_in_a_process_of_its_own(tmp_path: Pa
         run_set("shipped", [SPEECH], [(entry, worker)])
         (scored,) = entry.scores["shipped"]
         assert (entry.absent, scored.name) == ("", "speech")
-        assert entry.peak_mb > 0
+        assert 0 < entry.peak_mb < 1_000
         assert scored.errors.der is not None
         assert scored.errors.der < 1.0
         broken = Pair(tmp_path / "empty.wav", SPEECH.rttm)
