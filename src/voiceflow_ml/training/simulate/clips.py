@@ -11,14 +11,12 @@ from numpy.typing import NDArray
 
 from voiceflow_ml.models.powerset import LOCAL_SPEAKERS
 from voiceflow_ml.models.signal import FRAME_SAMPLES
-from voiceflow_ml.training.data.activity import close_gaps, speech_frames
+from voiceflow_ml.training.data.activity import speech_frames
 from voiceflow_ml.training.simulate.acoustics import apply_channel
 from voiceflow_ml.training.simulate.bank import SpeechBank, Voice, to_float
-from voiceflow_ml.training.simulate.conversation import SimulationConfig, add_noise, play_at
+from voiceflow_ml.training.simulate.conversation import SPEECH_LEVEL, SimulationConfig, add_noise, play_at
 from voiceflow_ml.training.simulate.windows import ABSENT, Windows
 from voiceflow_ml.training.teaching import unit
-
-_SPEECH_LEVEL = 0.05
 
 
 def clip_windows(
@@ -78,8 +76,8 @@ def _fill(
         begin = int(rng.integers(clip.size - frames * FRAME_SAMPLES + 1))
         piece = clip[begin : begin + frames * FRAME_SAMPLES]
         level = np.sqrt(np.square(piece).mean()) + 1e-4
-        track[filled : filled + piece.size] = piece * np.float32(_SPEECH_LEVEL / level)
-        active[filled // FRAME_SAMPLES :][:frames] = close_gaps(speech_frames(piece), 4)
+        track[filled : filled + piece.size] = piece * np.float32(SPEECH_LEVEL / level)
+        active[filled // FRAME_SAMPLES :][:frames] = speech_frames(piece)
         heard += frames * voice.targets[index]
         filled += frames * FRAME_SAMPLES
     return track, active, unit(heard)

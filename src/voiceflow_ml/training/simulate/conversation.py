@@ -12,7 +12,7 @@ from voiceflow_ml.training.data.activity import BRIDGED_FRAMES, close_gaps, spee
 from voiceflow_ml.training.simulate.acoustics import apply_channel, coloured_noise, recorded_noise
 from voiceflow_ml.training.simulate.bank import SpeechBank, Voice, to_float
 
-_SPEECH_LEVEL = 0.05
+SPEECH_LEVEL = 0.05
 """Root mean square of active speech before the final gain (-26 dB full scale)."""
 
 
@@ -146,7 +146,7 @@ def _draw_turn(
     loud = np.repeat(whole_active, FRAME_SAMPLES)
     level = np.sqrt(np.square(whole[: loud.size][loud]).mean()) if loud.any() else 1.0
     begin -= begin % FRAME_SAMPLES
-    piece = whole[begin : begin + take] * np.float32(_SPEECH_LEVEL / max(float(level), 1e-4))
+    piece = whole[begin : begin + take] * np.float32(SPEECH_LEVEL / max(float(level), 1e-4))
     active = close_gaps(whole_active, bridged_frames)[begin // FRAME_SAMPLES : (begin + take) // FRAME_SAMPLES]
     return _change_speed(piece, active, speed)
 
@@ -220,10 +220,10 @@ def add_noise(
 
 
 def _noise(bank: SpeechBank, config: SimulationConfig, rng: np.random.Generator, samples: int) -> NDArray[np.float32]:
-    level = _SPEECH_LEVEL * 10.0 ** (-rng.uniform(*config.snr_db) / 20.0)
+    level = SPEECH_LEVEL * 10.0 ** (-rng.uniform(*config.snr_db) / 20.0)
     noise = np.float32(level) * coloured_noise(rng, samples)
     if rng.random() < config.recorded_noise_chance:
-        louder = _SPEECH_LEVEL * 10.0 ** (-rng.uniform(*config.snr_db) / 20.0)
+        louder = SPEECH_LEVEL * 10.0 ** (-rng.uniform(*config.snr_db) / 20.0)
         noise += np.float32(louder) * recorded_noise(rng, bank, samples)
     return noise
 
