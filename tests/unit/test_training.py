@@ -210,6 +210,9 @@ def test_the_voice_branch_goes_on_alone_from_another_runs_weights(tmp_path: Path
     second = load_checkpoint(train(config, bank, tmp_path / "second", progress=quiet))
     assert second.config.start_sha256 == "5" * 64
     assert second.step == 2
+    assert second.began_with["steps_done"] == TINY_RUN.steps
+    assert second.facts()["began_with"]["config"] == TINY_RUN.to_dict()
+    assert "began_with" not in start.facts()
     changed = {name for name, weight in start.model.items() if not torch.equal(weight, second.model[name])}
     assert changed
     assert all(name.startswith(("voice", "embed")) for name in changed)

@@ -13,8 +13,6 @@ from voiceflow_ml.files import hash_file
 from voiceflow_ml.models.shipped import MODEL_NAME
 from voiceflow_ml.training.checkpoint import load_checkpoint, load_model
 
-_TOLD = ("seed", "manifest_sha256", "teaching_sha256", "hardware")
-
 
 class Network(Protocol):
     """The contract that every network of this package is written to; a ``torch.nn.Module`` in evaluation mode."""
@@ -62,12 +60,4 @@ def load_source(checkpoint_path: Path) -> Source:
     checkpoint = load_checkpoint(checkpoint_path)
     # Runs of before there was more than one architecture do not say which they are of.
     name = str(getattr(checkpoint.config, "architecture", MODEL_NAME))
-    training = {
-        "steps_done": checkpoint.step,
-        "wall_seconds": round(checkpoint.seconds, 1),
-        "speakers": len(checkpoint.speakers),
-        **{key: value for key in _TOLD if (value := getattr(checkpoint, key, None)) is not None},
-        "seed": checkpoint.config.seed,
-        "config": checkpoint.config.to_dict(),
-    }
-    return Source(name, load_model(checkpoint), hash_file(checkpoint_path), training)
+    return Source(name, load_model(checkpoint), hash_file(checkpoint_path), checkpoint.facts())

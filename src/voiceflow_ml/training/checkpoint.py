@@ -37,6 +37,7 @@ class Checkpoint:
         optimizer: State of the optimizer.
         scaler: State of the loss's scale; empty without fp16.
         stopping: How far the run is from stopping early.
+        began_with: Facts of the run whose weights this one began with; empty for random weights.
         losses: Segmentation and speaker loss of the steps since the last line of the learning curve.
     """
 
@@ -53,6 +54,22 @@ class Checkpoint:
     scaler: dict[str, Any] = field(default_factory=dict)
     stopping: Stopping = field(default_factory=Stopping)
     losses: tuple[tuple[float, float], ...] = ()
+    began_with: dict[str, Any] = field(default_factory=dict)
+
+    def facts(self) -> dict[str, Any]:
+        """How it was trained, as JSON values."""
+        earlier = {"began_with": self.began_with} if self.began_with else {}
+        return {
+            "steps_done": self.step,
+            "wall_seconds": round(self.seconds, 1),
+            "speakers": len(self.speakers),
+            "manifest_sha256": self.manifest_sha256,
+            "teaching_sha256": self.teaching_sha256,
+            "hardware": self.hardware,
+            "seed": self.config.seed,
+            "config": self.config.to_dict(),
+            **earlier,
+        }
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -76,6 +93,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "scaler": checkpoint.scaler,
         "stopping": asdict(checkpoint.stopping),
         "losses": [list(pair) for pair in checkpoint.losses],
+        "began_with": checkpoint.began_with,
     }
     try:
         with atomic_path(path) as temporary:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import platform
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,6 +50,7 @@ class Run:
         self.seconds = 0.0
         self.stopping = Stopping()
         self.losses: list[tuple[float, float]] = []
+        self.began_with: dict[str, Any] = {}
         network = build_network(config.model) if checkpoint else start_network(config.model)
         self.model = network.to(device).train()
         self.segmentation = PowersetLoss().to(device)
@@ -123,6 +125,7 @@ class Run:
             scaler=self.scaler.state_dict(),
             stopping=self.stopping,
             losses=tuple(self.losses),
+            began_with=self.began_with,
         )
 
     def begin_with(self, start: Checkpoint) -> None:
@@ -139,6 +142,7 @@ class Run:
             )
         self.model.load_state_dict(start.model)
         self.speaker.load_state_dict(start.speaker_loss)
+        self.began_with = start.facts()
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         if checkpoint.config != self.config:
@@ -154,6 +158,7 @@ class Run:
             self.scaler.load_state_dict(checkpoint.scaler)
         self.step, self.seconds, self.stopping = checkpoint.step, checkpoint.seconds, checkpoint.stopping
         self.losses = list(checkpoint.losses)
+        self.began_with = checkpoint.began_with
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
