@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from voiceflow_ml.models.blocks import Stem, conv_norm, temporal_stack
 from voiceflow_ml.models.log_mel import MEL_HOP, LogMel
+from voiceflow_ml.models.pooling import pool_speakers, to_length_one
 from voiceflow_ml.models.powerset import CLASSES, LOCAL_SPEAKERS, class_activity
 
 
@@ -146,14 +147,7 @@ class FastCnn(nn.Module):
         """Weighted mean and deviation of ``voice`` ``[batch, channels, time]`` per speaker, projected."""
         batch, frames = activity.shape[0], activity.shape[1]
         coarse = activity.view(batch, frames // 2, 2, LOCAL_SPEAKERS).mean(dim=2)
-        # A frame counts for a speaker by its share of the talk: overlap says little about either voice.
-        weights = coarse.square() / (coarse.sum(dim=2, keepdim=True) + 1e-4)
-        weights = weights / (weights.sum(dim=1, keepdim=True) + 1e-4)
-        mean = voice @ weights
-        variance = voice.square() @ weights - mean.square()
-        pooled = torch.cat([mean, torch.sqrt(variance.clamp_min(0.0) + 1e-5)], dim=1).transpose(1, 2)
-        embeddings: Tensor = self.embed(pooled)
-        return embeddings / torch.sqrt(embeddings.square().sum(dim=2, keepdim=True) + 1e-8)
+        return to_length_one(self.embed(pool_speakers(voice, coarse)))
 
 
 def parameter_count(model: nn.Module) -> int:

@@ -28,6 +28,7 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 from transformers.utils import logging
 
 from voiceflow_ml.errors import ModelFileError
+from voiceflow_ml.models.pooling import pool_speakers, to_length_one
 from voiceflow_ml.models.powerset import CLASSES, class_activity
 from voiceflow_ml.models.recurrent import BiLstm
 from voiceflow_ml.models.signal import FRAME_SAMPLES
@@ -109,14 +110,7 @@ class Transformer(nn.Module):
 
     def _embeddings(self, voice: Tensor, activity: Tensor) -> Tensor:
         """Weighted mean and deviation of ``voice`` ``[batch, frames, width]`` per speaker, projected."""
-        # A frame counts for a speaker by its share of the talk: overlap says little about either voice.
-        weights = activity.square() / (activity.sum(dim=2, keepdim=True) + 1e-4)
-        weights = (weights / (weights.sum(dim=1, keepdim=True) + 1e-4)).transpose(1, 2)
-        mean = weights @ voice
-        variance = weights @ voice.square() - mean.square()
-        pooled = torch.cat([mean, torch.sqrt(variance.clamp_min(0.0) + 1e-5)], dim=2)
-        embeddings: Tensor = self.embed(pooled)
-        return embeddings / torch.sqrt(embeddings.square().sum(dim=2, keepdim=True) + 1e-8)
+        return to_length_one(self.embed(pool_speakers(voice.transpose(1, 2), activity)))
 
     def load_pretrained(self) -> None:
         """Fill the encoder with the weights that ``config.pretrained`` names; without a name, do nothing.
