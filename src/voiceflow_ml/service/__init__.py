@@ -1,0 +1,1 @@
+"""The service: a model behind HTTP whose version changes without a request being dropped."""
