@@ -17,7 +17,7 @@ from voiceflow_ml.hardware.targets import CPU, Target
 from voiceflow_ml.inference.ort_session import asked_options, make_session, profile_once
 from voiceflow_ml.inference.placement import Placed, failover_finding, placement_finding, recorded_placement
 
-_DTYPES = {
+ORT_DTYPES = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
     "tensor(double)": np.float64,
@@ -28,6 +28,7 @@ _DTYPES = {
     "tensor(uint8)": np.uint8,
     "tensor(bool)": np.bool_,
 }
+"""ONNX Runtime's name of a type -> numpy's."""
 _BOUNDARIES = {
     Boundary.HOST_TO_HOST: "host-to-host: one session.run, from inputs in host memory to outputs in host memory",
     Boundary.DEVICE_ONLY: "device-only: one bound run, from inputs in device memory to outputs in device memory, "
@@ -200,10 +201,10 @@ def _check_file(path: Path) -> None:
 
 
 def _input_info(path: Path, node: Any) -> InputInfo:
-    if node.type not in _DTYPES:
+    if node.type not in ORT_DTYPES:
         raise ModelFileError(f"{path}: input {node.name!r} has the unsupported type {node.type}")
     shape = tuple(axis if isinstance(axis, int) else str(axis or "") for axis in node.shape)
-    return InputInfo(str(node.name), np.dtype(_DTYPES[node.type]), shape)
+    return InputInfo(str(node.name), np.dtype(ORT_DTYPES[node.type]), shape)
 
 
 def check_fit(info: InputInfo, array: Any) -> None:
