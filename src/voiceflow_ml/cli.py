@@ -22,6 +22,7 @@ from voiceflow_ml.commands import (
     model,
     registry,
     report,
+    serve,
     train,
 )
 from voiceflow_ml.errors import VoiceflowError
@@ -42,6 +43,7 @@ app.add_typer(contract.app, name="contract")
 compare.register(app)
 registry.register(app)
 export.register(app)
+serve.register(app)
 app.command("targets")(doctor.targets_command)
 app.command("doctor")(doctor.doctor_command)
 app.command("init")(init.init_command)

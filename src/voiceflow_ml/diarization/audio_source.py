@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,7 +45,7 @@ class AudioFile:
         """
         with _open(self.path) as file:
             samples = 0
-            for block in _resampled(_mono_blocks(self.path, file), file.samplerate):
+            for block in resampled(mono_blocks(str(self.path), file), file.samplerate):
                 samples += block.size
                 if block.size:
                     yield block
@@ -128,7 +128,19 @@ def _open(path: Path) -> soundfile.SoundFile:
         ) from error
 
 
-def _mono_blocks(path: Path, file: soundfile.SoundFile) -> Iterator[NDArray[np.float32]]:
+def mono_blocks(name: str, file: soundfile.SoundFile) -> Iterator[NDArray[np.float32]]:
+    """Read what is open, about ten seconds at once.
+
+    Args:
+        name: What it is called in messages.
+        file: The open file, at its start.
+
+    Yields:
+        float32 ``[samples]`` at the file's own rate, channels averaged.
+
+    Raises:
+        DataError: Damaged, or with NaN or infinity.
+    """
     import soundfile  # noqa: PLC0415
 
     step = int(_BLOCK_S * file.samplerate)
@@ -137,15 +149,21 @@ def _mono_blocks(path: Path, file: soundfile.SoundFile) -> Iterator[NDArray[np.f
         try:
             block: NDArray[np.float32] = file.read(step, dtype="float32", always_2d=True)
         except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
-            raise DataError(f"{path}: damaged after {first / file.samplerate:.1f} s ({_reason(error)})") from error
+            raise DataError(f"{name}: damaged after {first / file.samplerate:.1f} s ({_reason(error)})") from error
         if block.shape[0] == 0:
             return
-        check_finite(block, str(path), first)
+        check_finite(block, name, first)
         first += block.shape[0]
         yield block.mean(axis=1, dtype=np.float32)
 
 
-def _resampled(blocks: Iterator[NDArray[np.float32]], rate_hz: int) -> Iterator[NDArray[np.float32]]:
+def resampled(blocks: Iterable[NDArray[np.float32]], rate_hz: int) -> Iterator[NDArray[np.float32]]:
+    """Blocks of mono audio at a rate as blocks at 16 kHz; as they are where that is their rate.
+
+    Args:
+        blocks: float32 ``[samples]`` each.
+        rate_hz: Their rate.
+    """
     if rate_hz == SAMPLE_RATE_HZ:
         yield from blocks
         return

@@ -16,6 +16,7 @@ from voiceflow_ml.diarization.reconstruction import reconstruct
 from voiceflow_ml.diarization.segmenter import Embedder, Segmenter
 from voiceflow_ml.diarization.turns import Diarization, activity_to_turns
 from voiceflow_ml.diarization.windows import Window, WindowCutter
+from voiceflow_ml.errors import DataError
 from voiceflow_ml.models.signal import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 Progress = Callable[[float], None]
@@ -46,6 +47,29 @@ def diarize(
         DataError: Audio that cannot be read, is empty, or holds NaN.
     """
     blocks = array_blocks(source) if isinstance(source, np.ndarray) else open_audio(source).blocks()
+    return diarize_blocks(blocks, config, segmenter, embedder=embedder, progress=progress)
+
+
+def diarize_blocks(
+    blocks: Iterable[NDArray[np.float32]],
+    config: DiarizationConfig,
+    segmenter: Segmenter,
+    *,
+    embedder: Embedder | None = None,
+    progress: Progress = lambda _: None,
+) -> Diarization:
+    """The same for a recording that comes block by block, of which no more than a window and a block are held.
+
+    Args:
+        blocks: float32 ``[samples]`` each, mono at 16 kHz in [-1, 1], in order.
+        config: The settings.
+        segmenter: The net.
+        embedder: A speaker encoder instead of the net's own embeddings.
+        progress: Called after each batch of windows.
+
+    Raises:
+        DataError: No sample at all; and whatever the blocks raise.
+    """
     cutter = WindowCutter(config.window_samples, config.hop_frames)
     parts: list[LocalWindows] = []
     for part in local_windows(_windows(cutter, blocks), config, segmenter, embedder):
@@ -54,6 +78,8 @@ def diarize(
     windows = join_windows(parts)
     # Otherwise a long recording's windows would be held twice while it is decoded.
     parts.clear()
+    if cutter.samples == 0:
+        raise DataError("the recording holds no audio samples")
     return decode(windows, cutter.samples, config)
 
 

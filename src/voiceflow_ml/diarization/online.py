@@ -93,6 +93,11 @@ class OnlineDiarizer:
         """Audio heard so far."""
         return self._samples / SAMPLE_RATE_HZ
 
+    @property
+    def final_s(self) -> float:
+        """Up to here nothing more comes out: a turn that is still to come, or the rest of one, begins later."""
+        return max(0, self._decided - self._builder.hold_frames) * FRAME_S
+
     def push(self, chunk: NDArray[np.floating]) -> list[Turn]:
         """Hear more.
 

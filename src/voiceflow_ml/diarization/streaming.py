@@ -57,18 +57,34 @@ def diarize_stream(
     return Diarization(join_pieces(pieces), diarizer.seconds)
 
 
+class TurnJoiner:
+    """Makes whole turns of the pieces that a stream gives; what it holds grows with the turns, not with the pieces."""
+
+    def __init__(self) -> None:
+        self._turns: list[Turn] = []
+        self._last: dict[str, int] = {}
+
+    def add(self, pieces: Iterable[Turn]) -> None:
+        """Take more pieces, in the order in which they came out."""
+        for piece in pieces:
+            place = self._last.get(piece.speaker)
+            if place is not None and piece.start_s - self._turns[place].end_s < FRAME_S / 2:
+                begun = self._turns[place]
+                self._turns[place] = replace(begun, duration_s=piece.end_s - begun.start_s)
+            else:
+                self._last[piece.speaker] = len(self._turns)
+                self._turns.append(piece)
+
+    def turns(self) -> tuple[Turn, ...]:
+        """The turns so far, in order of their start."""
+        return tuple(sorted(self._turns, key=lambda turn: (turn.start_s, turn.speaker)))
+
+
 def join_pieces(pieces: Iterable[Turn]) -> tuple[Turn, ...]:
     """Whole turns of the pieces that a stream gave, in order of their start."""
-    turns: list[Turn] = []
-    last: dict[str, int] = {}
-    for piece in pieces:
-        place = last.get(piece.speaker)
-        if place is not None and piece.start_s - turns[place].end_s < FRAME_S / 2:
-            turns[place] = replace(turns[place], duration_s=piece.end_s - turns[place].start_s)
-        else:
-            last[piece.speaker] = len(turns)
-            turns.append(piece)
-    return tuple(sorted(turns, key=lambda turn: (turn.start_s, turn.speaker)))
+    joiner = TurnJoiner()
+    joiner.add(pieces)
+    return joiner.turns()
 
 
 def _chunks(blocks: Iterable[NDArray[np.float32]], samples: int) -> Iterator[NDArray[np.float32]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from voiceflow_ml.service.routing import Routes, Seat, version_on
+from voiceflow_ml.service.sources import shown
 from voiceflow_ml.service.swaps import Kind, Step, SwapRecord
 
 _KEPT_RECORDS = 200
@@ -77,7 +78,7 @@ class SwapHistory:
         record = SwapRecord(
             number=next(self._numbers),
             kind=kind,
-            source=attempt.source,
+            source=shown(attempt.source),
             before=version_on(attempt.routes.live),
             after=version_on(after.live),
             subject=version_on(subject),

@@ -53,6 +53,11 @@ class Staged:
     note: str
 
 
+def shown(source: str) -> str:
+    """A source as everybody may see it: of a folder only its name."""
+    return Path(source).name if "/" in source else source
+
+
 def stage(source: str, model: str, registry: Registry | None, folder: Path) -> Staged:
     """Bring a version into a folder.
 

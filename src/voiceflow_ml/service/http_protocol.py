@@ -1,0 +1,103 @@
+"""HTTP connections that end when a client is too slow with its head, sends too long a head, or is one too many.
+
+The server framework bounds none of the three.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from asyncio.events import TimerHandle
+from http import HTTPStatus
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+LONGEST_HEAD_BYTES = 64 << 10
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection; subclasses set the bounds, see :func:`bounded_protocol`."""
+
+    head_timeout_s = 10.0
+    most_connections = 1_024
+    _timer: TimerHandle | None = None
+    _in_head = True
+    _head_bytes = 0
+    _refused = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, or refuse it when there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > self.most_connections:
+            self._refuse(503, f"{self.most_connections} connections are open already; try again later")
+        else:
+            self._start_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, and hold the head to its bounds."""
+        if self._refused:
+            return
+        super().data_received(data)
+        if not self._in_head:
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > LONGEST_HEAD_BYTES:
+            self._refuse(431, f"the head of the request is longer than {LONGEST_HEAD_BYTES} bytes")
+        elif self._timer is None:
+            self._start_timer()
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._in_head, self._head_bytes = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        self._in_head = False
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def _start_timer(self) -> None:
+        self._timer = self.loop.call_later(self.head_timeout_s, self._late)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _late(self) -> None:
+        self._timer = None
+        if self._in_head:
+            self._refuse(408, f"the head of the request was not there within {self.head_timeout_s:g} s")
+
+    def _refuse(self, status: int, sentence: str) -> None:
+        self._refused = True
+        self._stop_timer()
+        if self.transport.is_closing():
+            return
+        # An answer to an earlier request may be on its way: nothing is written into it.
+        if self.cycle is None or self.cycle.response_complete:
+            body = json.dumps({"error": sentence}).encode()
+            retry = "retry-after: 1\r\n" if status == 503 else ""
+            head = (
+                f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json\r\n"
+                f"content-length: {len(body)}\r\n{retry}connection: close\r\n\r\n"
+            )
+            self.transport.write(head.encode() + body)
+        self.transport.close()
+
+
+def bounded_protocol(*, head_timeout_s: float, most_connections: int) -> type[BoundedProtocol]:
+    """The protocol with bounds.
+
+    Args:
+        head_timeout_s: longest time for the head of a request.
+        most_connections: connections at once.
+    """
+    bounds = {"head_timeout_s": head_timeout_s, "most_connections": most_connections}
+    return type("BoundedProtocol", (BoundedProtocol,), bounds)

@@ -1,0 +1,52 @@
+"""Everything that the routes of one server share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from voiceflow_ml.service.metrics import Metrics
+from voiceflow_ml.service.pool import InferencePool
+from voiceflow_ml.service.receiving import Buffers
+from voiceflow_ml.service.settings import ServeSettings
+from voiceflow_ml.service.slot import ModelSlot
+
+
+@dataclass
+class Life:
+    """Where the server is in its life; the only thing here that changes.
+
+    Attributes:
+        draining: it answers what it has and what still comes, and asks to be sent nothing more.
+        streams: streams that are open.
+    """
+
+    draining: bool = False
+    streams: int = 0
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a server.
+
+    Attributes:
+        settings: as they were read at the start.
+        slot: the version that serves.
+        pool: the threads that run it.
+        metrics: what is measured.
+        buffers: bodies that are held.
+        source: what a load without a source loads: a channel, or what the server was started with.
+        life: where the server is in its life.
+    """
+
+    settings: ServeSettings
+    slot: ModelSlot
+    pool: InferencePool
+    metrics: Metrics
+    buffers: Buffers
+    source: str
+    life: Life = field(default_factory=Life)
+
+    @property
+    def wait_ns(self) -> int:
+        """Longest time in the queue."""
+        return round(self.settings.queue_timeout_s * 1e9)
