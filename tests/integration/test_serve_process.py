@@ -1,0 +1,100 @@
+"""``voiceflow serve`` as a process: its start, its end, and its death."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from tests.releases import TERMS, release
+from tests.servers import ask, eventually, spawned_server
+from voiceflow_ml import cli
+from voiceflow_ml.registry.publish import publish
+from voiceflow_ml.registry.registry import Registry
+from voiceflow_ml.registry.store import Store
+
+NOISE = (3_000 * np.random.default_rng(0).standard_normal(20 * 16_000)).astype("<i2").tobytes()
+RAW = {"Content-Type": "audio/x-raw"}
+
+
+def test_it_says_its_settings_and_finishes_what_it_took_when_it_is_told_to_stop(tmp_path: Path) -> None:
+    config = tmp_path / "serve.toml"
+    config.write_text("queue_length = 7\naccess_log = true\n")
+    secret = {"VOICEFLOW_ADMIN_TOKEN": "hunter2", "VOICEFLOW_MAX_STREAMS": "3"}
+    arguments = ("--config", str(config), "--threads", "1", "--set", "shutdown_delay_s=0.3")
+    with spawned_server(*arguments, environment=secret) as server, ThreadPoolExecutor(1) as clients:
+        with connect(f"{server.url.replace('http', 'ws')}/v1/stream") as stream:
+            stream.send(json.dumps({"type": "start", "sample_rate_hz": 16_000}))
+            assert json.loads(stream.recv(timeout=20))["type"] == "ready"
+            taken = clients.submit(ask, server.url, "/v1/diarize", NOISE, RAW)
+            eventually("it is taken", lambda: b"voiceflow_buffered_bytes 640000" in ask(server.url, "/metrics").body)
+            server.process.send_signal(signal.SIGTERM)
+            eventually("it is not ready any more", lambda: ask(server.url, "/readyz").status == 503)
+            assert ask(server.url, "/livez").status == 200
+            assert taken.result().status == 200
+            with pytest.raises(ConnectionClosed) as closed:
+                stream.recv(timeout=20)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1012
+        assert server.process.wait(20) == 0
+        with pytest.raises(OSError, match="refused"):
+            ask(server.url, "/livez")
+        output = server.process.stdout.read() if server.process.stdout else ""
+    assert "queue_length         = 7  (file " in output
+    assert "threads              = 1  (flag)" in output
+    assert "max_streams          = 3  (environment VOICEFLOW_MAX_STREAMS)" in output
+    assert "admin_token          = ********  (environment VOICEFLOW_ADMIN_TOKEN)" in output
+    assert "hunter2" not in output + json.dumps(server.log)
+    assert server.events()[-1] == "stopped"
+    assert {"route", "status", "milliseconds"} <= set(server.log[server.events().index("request")])
+
+
+def test_a_second_signal_hurries_it() -> None:
+    with spawned_server("--set", "shutdown_delay_s=100") as server:
+        server.process.send_signal(signal.SIGTERM)
+        eventually("it begins to end", lambda: "shutting down" in server.events())
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0
+
+
+def test_after_a_sudden_death_it_serves_what_is_promoted(tmp_path: Path) -> None:
+    address = (tmp_path / "registry").as_uri()
+    registry = Registry(Store(address), "tiny")
+    for number, version in enumerate(("1.0.0", "1.1.0")):
+        publish(registry, release(tmp_path / version, shift=0.5 * number), version, TERMS)
+    registry.promote("1.0.0", "prod", who="somebody", why="")
+    arguments = ("--registry", address, "--model", "tiny", "--channel", "prod")
+    with spawned_server(*arguments) as server:
+        assert ask(server.url, "/v2/models/tiny").document["versions"] == ["1.0.0"]
+        registry.promote("1.1.0", "prod", who="somebody", why="")
+        server.process.kill()
+        assert server.process.wait(20) == -signal.SIGKILL
+    with spawned_server(*arguments) as server:
+        metadata = ask(server.url, "/v2/models/tiny").document
+        assert metadata["versions"] == ["1.1.0"]
+        assert metadata["status"]["version"] == "1.1.0"
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(cli.app, ["serve", *arguments])
+    return result.exit_code, f"{result.output}{result.exception}"
+
+
+def test_what_cannot_start_says_why_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VOICEFLOW_REGISTRY", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert (
+            f"cannot listen on 127.0.0.1:{port}: Address already in use; choose another" in run("--port", str(port))[1]
+        )
+    assert "--set 'queue_length': write NAME=VALUE" in run("--set", "queue_length")[1]
+    assert "'queue' (flag) is no setting" in run("--set", "queue=5")[1]
+    assert "no such configuration file" in run("--config", str(tmp_path / "none.toml"))[1]
