@@ -14,6 +14,11 @@ The tree::
     ├── ContractError                 a contract that cannot be read, or a model or server that breaks it
     ├── RegistryError                 a publish, promotion or fetch that is refused or fails
     │   └── IntegrityError            published content that is not what was published
+    ├── ClientError                   a request to a service that brought no result
+    │   ├── UnreachableError          nobody answered, or not in time
+    │   ├── RefusedError              the service says that the request is wrong, or may not be made
+    │   ├── BusyError                 the service has too much to do, and says when to come back
+    │   └── AnswerError               the service failed, or answered what nobody can read
     └── ResultError                   a result file that cannot be read or written
 
 A message is one sentence a user can act on: what is wrong (with the value),
@@ -69,6 +74,36 @@ class RegistryError(VoiceflowError):
 
 class IntegrityError(RegistryError):
     """Published content differs from what was published."""
+
+
+class ClientError(VoiceflowError):
+    """A request to a service brought no result.
+
+    Attributes:
+        url: what was asked; empty where the error is about bytes alone.
+        status: HTTP status of the answer; 0 when there was none.
+        retry_after_s: after how many seconds the service asks to be tried again; None when it does not say.
+    """
+
+    def __init__(self, message: str, *, url: str = "", status: int = 0, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.url, self.status, self.retry_after_s = url, status, retry_after_s
+
+
+class UnreachableError(ClientError):
+    """Nobody answered, or not in time."""
+
+
+class RefusedError(ClientError):
+    """The service says that the request is wrong, or that the caller may not make it."""
+
+
+class BusyError(ClientError):
+    """The service has more to do than it can take on."""
+
+
+class AnswerError(ClientError):
+    """The service failed, or its answer cannot be read."""
 
 
 class ResultError(VoiceflowError):

@@ -11,11 +11,12 @@ from tests.contract_models import NAME, contracted_model
 from tests.v2_server import serving
 from voiceflow_ml import cli
 from voiceflow_ml.contract import read_contract
-from voiceflow_ml.contract.protocol import Answer, Arrays, Server
+from voiceflow_ml.contract.protocol import Answer, Server
 from voiceflow_ml.contract.server import verify_server
 from voiceflow_ml.contract.server_latency import server_latency
 from voiceflow_ml.errors import ContractError
 from voiceflow_ml.latency import FakeClock
+from voiceflow_ml.wire import Arrays
 
 
 @pytest.fixture(name="model", scope="module")

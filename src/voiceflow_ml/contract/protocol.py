@@ -1,8 +1,4 @@
-"""The Open Inference Protocol v2 over HTTP, as far as a black-box test of a server needs it.
-
-The protocol: https://github.com/kserve/open-inference-protocol; tensors in binary after the JSON of a body, as in
-its binary data extension.
-"""
+"""The Open Inference Protocol v2 over HTTP, as far as a black-box test of a server needs it."""
 
 from __future__ import annotations
 
@@ -13,27 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import numpy as np
-from numpy.typing import NDArray
+from voiceflow_ml.errors import AnswerError, ContractError
+from voiceflow_ml.wire import JSON_LENGTH_HEADER, Arrays, infer_request, read_infer_answer
 
-from voiceflow_ml.errors import ContractError
-
-Arrays = Mapping[str, NDArray[np.generic]]
-
-DATATYPES = {
-    "bool": "BOOL",
-    "uint8": "UINT8",
-    "int8": "INT8",
-    "int16": "INT16",
-    "int32": "INT32",
-    "int64": "INT64",
-    "float16": "FP16",
-    "float32": "FP32",
-    "float64": "FP64",
-}
-"""numpy's name of a type -> the protocol's."""
-_DTYPES = {datatype: dtype for dtype, datatype in DATATYPES.items()}
-_JSON_LENGTH = "Inference-Header-Content-Length"
 _LARGEST_ANSWER_BYTES = 256 << 20
 
 
@@ -105,7 +83,7 @@ class Server:
             connection.request(method, self._prefix + path, body or None, dict(headers))
             response = connection.getresponse()
             content = response.read(_LARGEST_ANSWER_BYTES)
-            length = response.getheader(_JSON_LENGTH) or ""
+            length = response.getheader(JSON_LENGTH_HEADER) or ""
             return Answer(response.status, content, int(length) if length.isdecimal() else None)
         except (OSError, http.client.HTTPException) as error:
             reason = str(error) or type(error).__name__
@@ -114,45 +92,13 @@ class Server:
             connection.close()
 
 
-def infer_request(inputs: Arrays, *, binary: bool) -> tuple[bytes, dict[str, str]]:
-    """Body and headers of an inference request.
-
-    Args:
-        inputs: arrays by tensor name.
-        binary: raw tensors behind the JSON, and asked for in the answer; numbers in the JSON otherwise.
-    """
-    entries, blobs = [], []
-    for name, array in inputs.items():
-        entry: dict[str, Any] = {"name": name, "shape": list(array.shape), "datatype": DATATYPES[str(array.dtype)]}
-        if binary:
-            blobs.append(np.ascontiguousarray(array).tobytes())
-            entry["parameters"] = {"binary_data_size": len(blobs[-1])}
-        else:
-            entry["data"] = array.ravel().tolist()
-        entries.append(entry)
-    document = json.dumps({"inputs": entries, **({"parameters": {"binary_data_output": True}} if binary else {})})
-    encoded = document.encode()
-    return encoded + b"".join(blobs), {_JSON_LENGTH: str(len(encoded))} if binary else {}
-
-
 def read_outputs(answer: Answer) -> Arrays:
     """The outputs of an inference, by name.
 
     Raises:
         ContractError: the answer is not one of the protocol.
     """
-    outputs = {}
-    position = answer.json_bytes or 0
     try:
-        for entry in answer.document["outputs"]:
-            dtype, shape = np.dtype(_DTYPES[entry["datatype"]]), [int(size) for size in entry["shape"]]
-            size = entry.get("parameters", {}).get("binary_data_size")
-            if size is None:
-                array = np.array(entry["data"], dtype=dtype)
-            else:
-                array = np.frombuffer(answer.body[position : position + size], dtype=dtype)
-                position += size
-            outputs[str(entry["name"])] = array.reshape(shape)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ContractError(f"the answer to an inference is not of the protocol ({error!r})") from None
-    return outputs
+        return read_infer_answer(answer.body, answer.json_bytes).outputs
+    except AnswerError as error:
+        raise ContractError(str(error)) from None

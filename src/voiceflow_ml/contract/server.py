@@ -12,9 +12,10 @@ from urllib.parse import quote
 import numpy as np
 
 from voiceflow_ml.contract.golden import golden_problems, read_golden
-from voiceflow_ml.contract.protocol import DATATYPES, Arrays, Server, infer_request, read_outputs
+from voiceflow_ml.contract.protocol import Server, read_outputs
 from voiceflow_ml.contract.schema import Contract, Tensor
 from voiceflow_ml.errors import ContractError
+from voiceflow_ml.wire import DATATYPES, Arrays, infer_request
 
 _OK = 200
 _CLIENT_ERRORS = range(400, 500)
