@@ -23,11 +23,12 @@ from voiceflow_ml.contract import Contract, read_contract
 from voiceflow_ml.contract.check import onnx_run
 from voiceflow_ml.contract.from_model import contract_of
 from voiceflow_ml.contract.golden import write_golden
-from voiceflow_ml.contract.protocol import Server, infer_request, read_outputs
+from voiceflow_ml.contract.protocol import Server, read_outputs
 from voiceflow_ml.contract.server import verify_server
 from voiceflow_ml.diarization.diarizer import open_diarizer
 from voiceflow_ml.models.shipped import shipped_model_path, shipped_speech_path
 from voiceflow_ml.rttm import parse_rttm
+from voiceflow_ml.wire import infer_request
 
 INFER = "/v2/models/fast-cnn/infer"
 

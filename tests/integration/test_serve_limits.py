@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.servers import Local, Reply, ask, connect, eventually, local_server, read_all
-from voiceflow_ml.contract.protocol import infer_request
+from voiceflow_ml.wire import infer_request
 
 INFER = "/v2/models/fast-cnn/infer"
 BODY, HEADERS = infer_request({"audio": np.zeros((1, 3_200), np.float32)}, binary=True)

@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voiceflow_ml.contract import Contract, Signal, Tensor
-from voiceflow_ml.contract.protocol import Answer, infer_request, read_outputs
+from voiceflow_ml.contract.protocol import Answer, read_outputs
 from voiceflow_ml.service.refusals import RequestError
 from voiceflow_ml.service.v2_answer import tensor_metadata, write_infer
 from voiceflow_ml.service.v2_request import InferRequest, json_length, read_infer
+from voiceflow_ml.wire import infer_request
 
 AUDIO = Tensor("audio", "float32", ("batch", "samples"))
 LENGTHS = Tensor("lengths", "int64", ("batch",))

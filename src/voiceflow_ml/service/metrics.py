@@ -16,7 +16,7 @@ _BUCKETS_S = (
     *(0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
 )
 STAGES = ("queue", "inference", "total")
-"""Waiting for a thread; the model itself; from the request's head to its answer handed to the socket."""
+"""Waiting for a thread; the model itself; from the request's last byte to its answer handed to the socket."""
 
 
 class Metrics:

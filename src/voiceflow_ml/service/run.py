@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 import socket
 import threading
@@ -93,12 +94,12 @@ def serve(parts: Parts) -> None:
     Raises:
         ConfigError: the address cannot be listened on.
     """
-    server, listener = open_server(parts)
     try:
-        server.run([listener])
+        server, listener = open_server(parts)
+        with listener:
+            server.run([listener])
     finally:
         parts.pool.close()
-        listener.close()
     say("stopped")
 
 
@@ -124,7 +125,8 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror or error}; choose another") from None
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise ConfigError(f"cannot listen on {host}:{port}: {reason}; choose another") from None
     # Connections inherit both: a peer that vanished is noticed although it never closes.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (

@@ -7,8 +7,8 @@ from typing import Any
 from pydantic_core import to_json
 
 from voiceflow_ml.contract import Tensor
-from voiceflow_ml.contract.protocol import DATATYPES, Arrays
 from voiceflow_ml.service.v2_request import InferRequest
+from voiceflow_ml.wire import DATATYPES, Arrays
 
 
 def write_infer(request: InferRequest, outputs: Arrays, *, model: str, version: str) -> tuple[bytes, int | None]:

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from pydantic_core import from_json
 
 from voiceflow_ml.contract import Contract, Tensor
-from voiceflow_ml.contract.protocol import DATATYPES, Arrays
 from voiceflow_ml.service.refusals import RequestError
+from voiceflow_ml.wire import DATATYPES, Arrays
+from voiceflow_ml.wire import JSON_LENGTH_HEADER as JSON_LENGTH_NAME
 
-JSON_LENGTH_HEADER = b"inference-header-content-length"
+JSON_LENGTH_HEADER = JSON_LENGTH_NAME.lower().encode()
 _MOST_TENSORS = 64
 
 
