@@ -52,6 +52,8 @@ def test_every_setting_is_printed_with_its_source_and_secrets_are_not(monkeypatc
     assert any("= ********  (environment VOICEFLOW_ADMIN_TOKEN)" in line for line in lines)
     assert "hunter2" not in "".join(lines)
     assert "hunter2" not in repr(read_settings({}).settings)
+    shown = read_settings({"registry": "s3://me:hunter2@host/models"}).shown("registry")
+    assert shown == "'s3://********@host/models'"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import resource
 import signal
 import socket
 import threading
@@ -24,6 +25,7 @@ from voiceflow_ml.service.settings import ServeSettings
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _BACKLOG = 2_048
 _UNSENT_MS = 30_000
+_OTHER_FILES = 256
 
 
 class Server(uvicorn.Server):
@@ -94,6 +96,7 @@ def serve(parts: Parts) -> None:
     Raises:
         ConfigError: the address cannot be listened on.
     """
+    _allow_connections(parts.settings.max_connections)
     try:
         server, listener = open_server(parts)
         with listener:
@@ -101,6 +104,16 @@ def serve(parts: Parts) -> None:
     finally:
         parts.pool.close()
     say("stopped")
+
+
+def _allow_connections(count: int) -> None:
+    """Raise the process's own bound on open files, which is often as low as 1024, as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + _OTHER_FILES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def open_server(parts: Parts) -> tuple[Server, socket.socket]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,7 +110,8 @@ class ReadSettings:
         value = getattr(self.settings, name)
         if isinstance(value, SecretStr):
             return "********" if value.get_secret_value() else "not set"
-        return repr(value) if isinstance(value, str) else str(value)
+        # An address may carry a password.
+        return repr(re.sub(r"//[^/@]*@", "//********@", value)) if isinstance(value, str) else str(value)
 
 
 def read_settings(flags: Mapping[str, Any], file: Path | None = None) -> ReadSettings:

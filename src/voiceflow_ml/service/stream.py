@@ -42,7 +42,9 @@ class StreamEndpoint:
         status = 200
         life.streams += 1
         try:
-            if life.streams > settings.max_streams or life.draining:
+            if life.draining:
+                raise RequestError(503, "the server is shutting down; try another one")
+            if life.streams > settings.max_streams:
                 raise RequestError(503, f"{settings.max_streams} streams are open already; try again later")
             await self._serve(socket)
         except (WebSocketDisconnect, asyncio.CancelledError):
