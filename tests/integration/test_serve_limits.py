@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -65,6 +66,42 @@ def test_more_than_the_queue_holds_is_refused_with_the_time_to_come_back(server:
     assert server.parts.buffers.held_bytes == 0
 
 
+def head(length: int) -> bytes:
+    json_bytes = HEADERS["Inference-Header-Content-Length"]
+    return (
+        f"POST {INFER} HTTP/1.1\r\nHost: x\r\nInference-Header-Content-Length: {json_bytes}\r\n"
+        f"Content-Length: {length}\r\n\r\n"
+    ).encode()
+
+
+@contextmanager
+def full(server: Local) -> Iterator[None]:
+    """Inside the block every thread is busy and the queue is full."""
+    with ThreadPoolExecutor(QUEUE) as clients, server.busy():
+        for _ in range(QUEUE):
+            clients.submit(infer, server)
+        eventually("the queue is full", lambda: server.parts.pool.depth == QUEUE)
+        yield
+
+
+def test_an_overload_is_told_by_the_head_alone_and_the_connection_goes_on(server: Local) -> None:
+    with connect(server.url) as connection:
+        with full(server):
+            connection.sendall(head(len(BODY)))
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 503")
+        connection.sendall(BODY + head(len(BODY)) + BODY)
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
+
+
+def test_what_is_left_of_a_body_that_was_answered_may_not_take_for_ever(server: Local) -> None:
+    with connect(server.url) as connection:
+        with full(server):
+            connection.sendall(head(len(BODY)))
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 503")
+        connection.sendall(BODY[:100])
+        assert read_all(connection) == b""
+
+
 def test_what_waited_longer_than_the_queues_bound_is_refused_and_not_run() -> None:
     with local_server(queue_timeout_s=0.05) as server, ThreadPoolExecutor(4) as clients:
         with server.busy():
@@ -78,32 +115,28 @@ def test_what_waited_longer_than_the_queues_bound_is_refused_and_not_run() -> No
 
 
 def test_health_is_answered_while_every_thread_is_busy_and_the_queue_is_full(server: Local) -> None:
-    with ThreadPoolExecutor(QUEUE) as clients, server.busy():
-        for _ in range(QUEUE):
-            clients.submit(infer, server)
-        eventually("the queue is full", lambda: server.parts.pool.depth == QUEUE)
+    with full(server):
         assert [ask(server.url, path).status for path in ("/livez", "/readyz", "/metrics")] == [200] * 3
 
 
 def test_a_body_of_a_gigabyte_is_refused_by_its_head(server: Local) -> None:
     for path in (INFER, "/v1/diarize"):
-        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {1 << 30}\r\n\r\n"
-        status, headers, document = exchange(server, head.encode() + b"\0" * 1_000)
+        said = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {1 << 30}\r\n\r\n"
+        status, headers, document = exchange(server, said.encode() + b"\0" * 1_000)
         assert (status, headers["connection"]) == (413, "close")
         assert document == {"error": "the body is larger than 100000 bytes; send less at once"}
 
 
 def test_a_body_without_a_length_is_cut_off_at_its_bound(server: Local) -> None:
-    head = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    said = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunk = b"8000\r\n" + b"\0" * 0x8000 + b"\r\n"
-    status, _, _ = exchange(server, head.encode() + chunk * 4)
+    status, _, _ = exchange(server, said.encode() + chunk * 4)
     assert status == 413
     assert server.parts.buffers.held_bytes == 0
 
 
 def test_a_slow_body_is_refused_in_time_and_holds_nothing_afterwards(server: Local) -> None:
-    head = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\n"
-    status, headers, document = exchange(server, head.encode() + b"\0" * 1_000)
+    status, headers, document = exchange(server, head(50_000) + b"\0" * 1_000)
     assert (status, headers["connection"]) == (408, "close")
     assert document == {"error": "the body was not there within 0.3 s; send it faster"}
     assert server.parts.buffers.held_bytes == 0
@@ -138,19 +171,18 @@ def test_what_is_no_http_is_refused(server: Local) -> None:
 def test_who_hangs_up_in_the_middle_leaves_nothing_behind(server: Local) -> None:
     for sent in (b"\0" * 1_000, b""):
         with connect(server.url) as connection:
-            connection.sendall(f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: 2000\r\n\r\n".encode() + sent)
+            connection.sendall(head(2_000) + sent)
     eventually("nothing is held", lambda: server.parts.buffers.held_bytes == 0)
     assert infer(server).status == 200
 
 
 def test_bodies_of_all_requests_together_are_bounded(server: Local) -> None:
-    head = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n".encode()
     held = [connect(server.url) for _ in range(2)]
     try:
         for connection in held:
-            connection.sendall(head + b"\0" * 99_999)
+            connection.sendall(head(100_000) + b"\0" * 99_999)
         eventually("they are held", lambda: server.parts.buffers.held_bytes > 190_000)
-        status, headers, _ = exchange(server, head + b"\0" * 99_999)
+        status, headers, _ = exchange(server, head(100_000) + b"\0" * 99_999)
         assert (status, headers["retry-after"]) == (503, "1")
     finally:
         for connection in held:

@@ -79,6 +79,8 @@ class Endpoint(ABC):
         begun_ns = received_ns = time.perf_counter_ns()
         status = 200
         try:
+            # By the head alone: at the worst of an overload no time is spent on bodies that nobody will look at.
+            self.parts.pool.check_room(self.parts.wait_ns)
             with self.parts.buffers.share() as share:
                 headers = dict(scope["headers"])
                 settings = self.parts.settings

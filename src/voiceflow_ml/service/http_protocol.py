@@ -1,6 +1,6 @@
 """HTTP connections that end when a client is too slow with its head, sends too long a head, or is one too many.
 
-The server framework bounds none of the three.
+The server framework bounds none of the three, nor how long the rest of a body may take that was answered already.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ class BoundedProtocol(HttpToolsProtocol):
     """One connection; subclasses set the bounds, see :func:`bounded_protocol`."""
 
     head_timeout_s = 10.0
+    body_timeout_s = 60.0
     most_connections = 1_024
     _timer: TimerHandle | None = None
     _in_head = True
@@ -44,6 +45,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         super().data_received(data)
         if not self._in_head:
+            self._watch_rest()
             return
         self._head_bytes += len(data)
         if self._head_bytes > LONGEST_HEAD_BYTES:
@@ -62,6 +64,16 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_timer()
         super().on_headers_complete()
 
+    def on_message_complete(self) -> None:
+        """The body is whole."""
+        self._stop_timer()
+        super().on_message_complete()
+
+    def _watch_rest(self) -> None:
+        """An answer is out and its request is not whole: what still comes is dropped, but not for ever."""
+        if self._timer is None and self.cycle is not None and self.cycle.response_complete and self.cycle.more_body:
+            self._timer = self.loop.call_later(self.body_timeout_s, self._give_up)
+
     def _start_timer(self) -> None:
         self._timer = self.loop.call_later(self.head_timeout_s, self._late)
 
@@ -74,6 +86,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._timer = None
         if self._in_head:
             self._refuse(408, f"the head of the request was not there within {self.head_timeout_s:g} s")
+
+    def _give_up(self) -> None:
+        self._refused = True
+        self._stop_timer()
+        self.transport.close()
 
     def _refuse(self, status: int, sentence: str) -> None:
         self._refused = True
@@ -92,12 +109,17 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def bounded_protocol(*, head_timeout_s: float, most_connections: int) -> type[BoundedProtocol]:
+def bounded_protocol(*, head_timeout_s: float, body_timeout_s: float, most_connections: int) -> type[BoundedProtocol]:
     """The protocol with bounds.
 
     Args:
         head_timeout_s: longest time for the head of a request.
+        body_timeout_s: longest time for what is left of a body after its answer.
         most_connections: connections at once.
     """
-    bounds = {"head_timeout_s": head_timeout_s, "most_connections": most_connections}
+    bounds = {
+        "head_timeout_s": head_timeout_s,
+        "body_timeout_s": body_timeout_s,
+        "most_connections": most_connections,
+    }
     return type("BoundedProtocol", (BoundedProtocol,), bounds)

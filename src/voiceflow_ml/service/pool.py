@@ -91,6 +91,19 @@ class InferencePool:
         """Pieces of work that wait."""
         return len(self._quick) + len(self._long)
 
+    def check_room(self, wait_ns: int) -> None:
+        """Refuse what could not be queued now.
+
+        Args:
+            wait_ns: how long it would wait at most, and so when to come back.
+
+        Raises:
+            RequestError: as many wait already as may (503).
+        """
+        if self.depth >= self.most_queued:
+            sentence = f"{self.most_queued} requests wait already; ask again later"
+            raise RequestError(503, sentence, retry_after_s=_seconds(wait_ns))
+
     def submit(self, work: Callable[[], Result], *, wait_ns: int, quick: bool = True) -> asyncio.Future[Done[Result]]:
         """Queue a piece of work; call this on the event loop.
 
@@ -105,10 +118,7 @@ class InferencePool:
         with self._waiting:
             if self._closed:
                 raise RequestError(503, "the server is shutting down", retry_after_s=1)
-            if self.depth >= self.most_queued:
-                raise RequestError(
-                    503, f"{self.most_queued} requests wait already; ask again later", retry_after_s=_seconds(wait_ns)
-                )
+            self.check_room(wait_ns)
             self._number += 1
             job = _Job(self._number, work, asyncio.get_running_loop(), self._now_ns(), wait_ns)
             (self._quick if quick else self._long).append(job)

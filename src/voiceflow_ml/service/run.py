@@ -155,7 +155,11 @@ def listen(host: str, port: int) -> socket.socket:
 
 def _config(parts: Parts) -> uvicorn.Config:
     settings: ServeSettings = parts.settings
-    protocol = bounded_protocol(head_timeout_s=settings.head_timeout_s, most_connections=settings.max_connections)
+    protocol = bounded_protocol(
+        head_timeout_s=settings.head_timeout_s,
+        body_timeout_s=settings.body_timeout_s,
+        most_connections=settings.max_connections,
+    )
     return uvicorn.Config(
         build_app(parts),
         loop="uvloop",
