@@ -218,54 +218,6 @@ def test_the_openapi_document_describes_every_route(server: Local) -> None:
     assert "cdn" not in json.dumps(document)
 
 
-def post(server: Local, path: str, headers: dict[str, str], document: object = None) -> Any:
-    return ask(server.url, path, json.dumps({} if document is None else document).encode(), headers)
-
-
-ADMIN = ("/v2/repository/models/fast-cnn/load", "/v2/repository/models/fast-cnn/unload", "/v1/admin/rollback")
-
-
-@pytest.mark.parametrize("path", ADMIN)
-@pytest.mark.parametrize(
-    "headers", [{}, bearer("wrong"), bearer(TOKEN[:-1]), {"Authorization": f"Basic {TOKEN}"}, bearer("\u00e9")]
-)
-def test_nothing_is_changed_without_the_token(server: Local, path: str, headers: dict[str, str]) -> None:
-    answer = post(server, path, headers)
-    assert answer.status == 401
-    assert answer.headers["www-authenticate"] == "Bearer"
-    assert TOKEN not in answer.body.decode()
-
-
-def test_a_load_is_in_the_history_and_a_bad_one_changes_nothing(server: Local) -> None:
-    before = ask(server.url, "/v2/models/fast-cnn").document
-    assert post(server, ADMIN[0], bearer()).status == 200
-    after = ask(server.url, "/v2/models/fast-cnn").document
-    assert len(after["swaps"]) == len(before["swaps"]) + 1
-    assert after["versions"] == before["versions"]
-    for wish in ({"source": 7}, {"canary": 1.0}, {"canary": True}, {"source": ""}, {"sauce": "1.0.0"}):
-        assert post(server, ADMIN[0], bearer(), {"parameters": wish}).status == 400
-    bodies: list[object] = [[], {"parameters": 5}, "x"]
-    for body in bodies:
-        assert post(server, ADMIN[0], bearer(), body).status == 400
-    assert ask(server.url, ADMIN[0], b"x" * (1 << 17), bearer()).status == 413
-    assert post(server, ADMIN[0].replace("fast-cnn", "other"), bearer()).status == 404
-    assert len(ask(server.url, "/v2/models/fast-cnn").document["swaps"]) == len(after["swaps"])
-
-
-def test_an_unload_is_answered_honestly(server: Local) -> None:
-    answer = post(server, ADMIN[1], bearer())
-    assert (answer.status, "all that this server serves" in answer.document["error"]) == (501, True)
-    assert ask(server.url, "/v2/models/fast-cnn/ready").status == 200
-
-
-def test_without_a_token_in_the_settings_nobody_is_an_administrator() -> None:
-    with local_server(admin_token="") as server:
-        for headers in ({}, bearer(""), bearer("x")):
-            answer = post(server, ADMIN[0], headers)
-            assert answer.status == 403
-            assert "VOICEFLOW_ADMIN_TOKEN" in answer.document["error"]
-
-
 def test_answers_are_finite_for_silence(server: Local) -> None:
     silence = np.zeros((1, 16_000), np.float32)
     given = read_outputs(Server(server.url).infer("fast-cnn", {"audio": silence}, binary=False))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from random import Random
 
 import numpy as np
 import pytest
@@ -176,6 +178,18 @@ def test_who_hangs_up_in_the_middle_leaves_nothing_behind(server: Local) -> None
     assert infer(server).status == 200
 
 
+def test_who_hangs_up_while_waiting_leaves_the_queue(server: Local) -> None:
+    with ThreadPoolExecutor(1) as clients, server.busy():
+        waiting = clients.submit(infer, server)
+        eventually("one waits", lambda: server.parts.pool.depth == 1)
+        with connect(server.url) as connection:
+            connection.sendall(head(len(BODY)) + BODY)
+            eventually("two wait", lambda: server.parts.pool.depth == 2)
+        eventually("one has gone", lambda: server.parts.pool.depth == 1)
+    assert waiting.result().status == 200
+    assert b'route="/v2/models/{model}/infer",status="499"' in ask(server.url, "/metrics").body
+
+
 def test_bodies_of_all_requests_together_are_bounded(server: Local) -> None:
     held = [connect(server.url) for _ in range(2)]
     try:
@@ -225,3 +239,39 @@ def test_a_long_recording_does_not_hold_up_an_inference() -> None:
         assert len(answers) > 3
         assert set(answers) == {200}
         assert long.result().status == 200
+
+
+def mangled(random: Random, request: bytes) -> bytes:
+    """A request with a few bytes changed, lost, added or repeated, mostly in its head."""
+    data = bytearray(request)
+    for _ in range(random.randint(1, 6)):
+        place = random.randrange(min(len(data), 400))
+        match random.randrange(4):
+            case 0:
+                data[place] = random.randrange(256)
+            case 1:
+                del data[place : place + random.randint(1, 20)]
+            case 2:
+                data[place:place] = random.randbytes(random.randint(1, 10))
+            case _:
+                data[place:place] = data[: random.randint(1, 60)]
+    return bytes(data)
+
+
+def test_requests_that_were_damaged_on_the_way_do_no_harm(server: Local) -> None:
+    random = Random(7)
+    diarize = b"POST /v1/diarize?speakers=2 HTTP/1.1\r\nHost: x\r\nContent-Type: audio/x-raw; rate=16000\r\n"
+    whole = [head(len(BODY)) + BODY, diarize + b"Content-Length: 3200\r\n\r\n" + b"\0" * 3_200]
+    statuses = set()
+    for _ in range(150):
+        with connect(server.url) as connection:
+            connection.sendall(mangled(random, random.choice(whole)))
+            connection.shutdown(socket.SHUT_WR)
+            received = read_all(connection)
+        if received:
+            assert received.startswith(b"HTTP/1.1 ")
+            statuses.add(int(received[9:12]))
+    assert statuses
+    assert max(statuses) < 500
+    eventually("nothing is held", lambda: server.parts.buffers.held_bytes == 0 and server.parts.pool.depth == 0)
+    assert infer(server).status == 200

@@ -108,13 +108,16 @@ def test_work_that_waited_beyond_its_bound_is_refused_and_not_done() -> None:
     run(test)
 
 
-def test_work_that_nobody_waits_for_any_more_is_not_done() -> None:
+def test_work_that_nobody_waits_for_any_more_leaves_the_queue_and_is_not_done() -> None:
     async def test() -> None:
         gate, done = Gate(), list[int]()
         with a_pool() as pool:
             held = pool.submit(gate, wait_ns=LONG_NS)
             await gate.begins()
-            pool.submit(lambda: done.append(1), wait_ns=LONG_NS).cancel()
+            for quick in (True, False):
+                pool.submit(lambda: done.append(1), wait_ns=LONG_NS, quick=quick).cancel()
+            await asyncio.sleep(0)
+            assert pool.depth == 0
             last = pool.submit(lambda: done.append(2), wait_ns=LONG_NS)
             gate.open.set()
             await asyncio.gather(held, last)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from voiceflow_ml.service.receiving import Buffers, Receive, read_body
+from voiceflow_ml.service.receiving import Buffers, Receive, read_body, while_connected
 from voiceflow_ml.service.refusals import ClientGoneError, RequestError
 
 
@@ -91,3 +91,19 @@ def test_all_bodies_together_are_bounded_and_what_was_taken_is_given_back() -> N
 def test_who_hangs_up_is_noticed() -> None:
     with pytest.raises(ClientGoneError):
         read([part(b"1", more=True), {"type": "http.disconnect"}])
+
+
+def test_work_is_waited_for_as_long_as_its_client_is_there() -> None:
+    async def work(seconds: float) -> str:
+        await asyncio.sleep(seconds)
+        return "done"
+
+    async def failing() -> str:
+        raise ZeroDivisionError
+
+    assert asyncio.run(while_connected(sending([]), work(0))) == "done"
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(while_connected(sending([]), failing()))
+    gone = [part(b"", more=False), {"type": "http.disconnect"}]
+    with pytest.raises(ClientGoneError, match="while its request waited"):
+        asyncio.run(while_connected(sending(gone), work(3_600)))

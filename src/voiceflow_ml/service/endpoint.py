@@ -12,7 +12,7 @@ from typing import Any
 from voiceflow_ml.errors import DataError, VoiceflowError
 from voiceflow_ml.service.logs import say
 from voiceflow_ml.service.parts import Parts
-from voiceflow_ml.service.receiving import Receive, Send, read_body
+from voiceflow_ml.service.receiving import Receive, Send, Share, read_body, while_connected
 from voiceflow_ml.service.refusals import ClientGoneError, Headers, RequestError
 from voiceflow_ml.service.swaps import NothingServed
 
@@ -76,25 +76,13 @@ class Endpoint(ABC):
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Serve one request of ASGI."""
-        begun_ns = received_ns = time.perf_counter_ns()
+        begun_ns = time.perf_counter_ns()
         status = 200
         try:
             # By the head alone: at the worst of an overload no time is spent on bodies that nobody will look at.
             self.parts.pool.check_room(self.parts.wait_ns)
             with self.parts.buffers.share() as share:
-                headers = dict(scope["headers"])
-                settings = self.parts.settings
-                body = await read_body(
-                    receive,
-                    headers,
-                    share,
-                    most_bytes=settings.max_body_bytes,
-                    timeout_s=settings.body_timeout_s,
-                )
-                # How long a client takes to send is its own affair: the server's time begins with the last byte.
-                received_ns = time.perf_counter_ns()
-                request = Request(headers, scope["query_string"], scope.get("path_params", {}), body)
-                given = await self.answer(request)
+                given, received_ns = await self._given(scope, receive, share)
             total_ns = time.perf_counter_ns() - received_ns
             await _respond(send, 200, [*given.headers, *_timing(given, total_ns)], given.body)
             self.parts.metrics.observe(
@@ -114,6 +102,18 @@ class Endpoint(ABC):
         if self.parts.settings.access_log:
             elapsed_ns = time.perf_counter_ns() - begun_ns
             say("request", route=self._route, status=status, milliseconds=round(elapsed_ns / 1e6, 3))
+
+    async def _given(self, scope: dict[str, Any], receive: Receive, share: Share) -> tuple[Answer, int]:
+        """The answer, and when the last byte of its request was there."""
+        headers, settings = dict(scope["headers"]), self.parts.settings
+        body = await read_body(
+            receive, headers, share, most_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s
+        )
+        # How long a client takes to send is its own affair: the server's time begins with the last byte.
+        received_ns = time.perf_counter_ns()
+        work = self.answer(Request(headers, scope["query_string"], scope.get("path_params", {}), body))
+        # Where nobody waits, work begins at once, and it cannot be taken back any more.
+        return await (while_connected(receive, work) if self.parts.pool.depth else work), received_ns
 
 
 def as_refusal(error: Exception) -> RequestError:

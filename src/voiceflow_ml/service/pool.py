@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from voiceflow_ml.service.refusals import RequestError
@@ -112,6 +114,9 @@ class InferencePool:
             wait_ns: work that waited longer is not done any more; its future raises.
             quick: whether it may be done in the middle of long work.
 
+        Returns:
+            Its outcome. Cancelled before a thread takes the work, it leaves the queue and is not done.
+
         Raises:
             RequestError: as many wait already as may (503).
         """
@@ -123,7 +128,14 @@ class InferencePool:
             job = _Job(self._number, work, asyncio.get_running_loop(), self._now_ns(), wait_ns)
             (self._quick if quick else self._long).append(job)
             self._waiting.notify()
+        job.future.add_done_callback(partial(self._forget, job))
         return job.future
+
+    def _forget(self, job: _Job, future: asyncio.Future[Done[Any]]) -> None:
+        """Give the place of work that nobody waits for any more to others."""
+        if future.cancelled():
+            with self._waiting, contextlib.suppress(ValueError):
+                (self._quick if job in self._quick else self._long).remove(job)
 
     def give_way(self) -> None:
         """Do the quick work that waits now; does nothing outside of long work."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
+from typing import Any, TypeVar
 
 from voiceflow_ml.service.refusals import ClientGoneError, RequestError
 
+Result = TypeVar("Result")
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -94,6 +95,32 @@ async def read_body(
         raise RequestError(
             408, f"the body was not there within {timeout_s:g} s; send it faster", hang_up=True
         ) from None
+
+
+async def while_connected(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result:
+    """Wait for work, but only as long as somebody waits for its result.
+
+    Args:
+        receive: of ASGI, after the whole body.
+        work: cancelled when the client hangs up.
+
+    Raises:
+        ClientGoneError: the client hung up.
+    """
+    doing, gone = asyncio.ensure_future(work), asyncio.ensure_future(_hung_up(receive))
+    try:
+        await asyncio.wait((doing, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not doing.done():
+            raise ClientGoneError("the client hung up while its request waited")
+        return doing.result()
+    finally:
+        doing.cancel()
+        gone.cancel()
+
+
+async def _hung_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        continue
 
 
 async def _read(receive: Receive, share: Share, most_bytes: int) -> bytes:
