@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -90,11 +91,16 @@ def run(*arguments: str) -> tuple[int, str]:
 
 def test_what_cannot_start_says_why_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VOICEFLOW_REGISTRY", raising=False)
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        # Set first, so that what the command sets is taken back.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert (
             f"cannot listen on 127.0.0.1:{port}: Address already in use; choose another" in run("--port", str(port))[1]
         )
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "1"
     assert "--set 'queue_length': write NAME=VALUE" in run("--set", "queue_length")[1]
     assert "'queue' (flag) is no setting" in run("--set", "queue=5")[1]
     assert "no such configuration file" in run("--config", str(tmp_path / "none.toml"))[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,7 @@ Examples:
   voiceflow serve --port 9000 --set queue_length=32
   voiceflow serve --registry gs://bucket/models --model fast-cnn --channel prod
 """
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 CONFIG_VARIABLE = "VOICEFLOW_CONFIG"
 
 
@@ -40,6 +42,9 @@ def serve_command(
     ] = None,
 ) -> None:
     """Serve until SIGTERM; the help text is ``_HELP``."""
+    for variable in _THREAD_VARIABLES:
+        # Before numpy is imported: every inference thread has one core, and none for helpers that wait for each other.
+        os.environ.setdefault(variable, "1")
     named = {"host": host, "port": port, "model": model, "registry": registry, "channel": channel, "threads": threads}
     flags = {**_pairs(settings or []), **{name: value for name, value in named.items() if value is not None}}
     with needs_extra("serve"):
