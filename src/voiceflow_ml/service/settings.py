@@ -48,7 +48,7 @@ class ServeSettings(BaseSettings):
     long_queue_timeout_s: _Seconds = Field(30.0, description="The same for recordings of more than a megabyte.")
     latency_s: float = Field(2.0, ge=0.8, le=60, description="Streams: a turn is out after so many seconds of audio.")
     max_body_bytes: _Bytes = Field(64 << 20, description="Largest body of a request.")
-    max_tensor_bytes: _Bytes = Field(8 << 20, description="Largest inputs of one inference.")
+    max_tensor_bytes: _Bytes = Field(4 << 20, description="Largest inputs of one inference.")
     max_buffered_bytes: _Bytes = Field(256 << 20, description="Bodies of all requests together.")
     max_audio_s: _Seconds = Field(3_600.0, description="Longest recording.")
     max_channels: int = Field(8, ge=1, le=64, description="Most channels of a recording.")
