@@ -36,7 +36,7 @@ def test_it_says_its_settings_and_finishes_what_it_took_when_it_is_told_to_stop(
             stream.send(json.dumps({"type": "start", "sample_rate_hz": 16_000}))
             assert json.loads(stream.recv(timeout=20))["type"] == "ready"
             taken = clients.submit(ask, server.url, "/v1/diarize", NOISE, RAW)
-            eventually("it is taken", lambda: b"voiceflow_buffered_bytes 640000" in ask(server.url, "/metrics").body)
+            eventually("it is taken", lambda: held_bytes(server.url) == len(NOISE))
             server.process.send_signal(signal.SIGTERM)
             eventually("it is not ready any more", lambda: ask(server.url, "/readyz").status == 503)
             assert ask(server.url, "/livez").status == 200
@@ -58,12 +58,23 @@ def test_it_says_its_settings_and_finishes_what_it_took_when_it_is_told_to_stop(
     assert {"route", "status", "milliseconds"} <= set(server.log[server.events().index("request")])
 
 
-def test_a_second_signal_hurries_it() -> None:
-    with spawned_server("--set", "shutdown_delay_s=100") as server:
+@pytest.mark.parametrize("hurry", ["a second signal", "the time for finishing"])
+def test_a_recording_that_takes_too_long_does_not_hold_up_the_end(hurry: str) -> None:
+    hour = np.tile(np.frombuffer(NOISE, "<i2"), 60).tobytes()
+    settings = ("--set", "shutdown_timeout_s=1") if hurry == "the time for finishing" else ()
+    with spawned_server("--threads", "1", *settings) as server, ThreadPoolExecutor(1) as clients:
+        clients.submit(ask, server.url, "/v1/diarize", hour, RAW)
+        eventually("it is taken", lambda: held_bytes(server.url) == len(hour))
         server.process.send_signal(signal.SIGTERM)
         eventually("it begins to end", lambda: "shutting down" in server.events())
-        server.process.send_signal(signal.SIGTERM)
+        if hurry == "a second signal":
+            server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(20) == 0
+
+
+def held_bytes(url: str) -> float:
+    """Bytes of bodies that the server holds."""
+    return float(ask(url, "/metrics").body.partition(b"\nvoiceflow_buffered_bytes ")[2].partition(b"\n")[0])
 
 
 def test_after_a_sudden_death_it_serves_what_is_promoted(tmp_path: Path) -> None:

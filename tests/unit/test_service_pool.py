@@ -175,6 +175,24 @@ def test_quick_work_does_not_give_way_itself_and_nobody_outside_of_the_pool_does
     run(test)
 
 
+def test_work_that_nobody_waits_for_any_more_ends_where_it_gives_way() -> None:
+    async def test() -> None:
+        begun = threading.Event()
+        with a_pool() as pool:
+
+            def endless() -> None:
+                begun.set()
+                while True:
+                    pool.give_way()
+
+            future = pool.submit(endless, wait_ns=LONG_NS, quick=False)
+            await asyncio.to_thread(begun.wait, PATIENCE_S)
+            future.cancel()
+            assert (await pool.submit(lambda: "next", wait_ns=LONG_NS, quick=False)).value == "next"
+
+    run(test)
+
+
 def test_long_work_is_not_starved_by_quick_work_that_keeps_coming() -> None:
     async def test() -> None:
         gate = Gate()

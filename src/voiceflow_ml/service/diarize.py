@@ -15,7 +15,7 @@ from voiceflow_ml.diarization.turns import Diarization
 from voiceflow_ml.errors import ConfigError, VoiceflowError
 from voiceflow_ml.rttm import Turn
 from voiceflow_ml.service.audio_body import AudioLimits, audio_blocks
-from voiceflow_ml.service.endpoint import Answer, Endpoint, Request
+from voiceflow_ml.service.endpoint import QUICK_BYTES, Answer, Endpoint, Request
 from voiceflow_ml.service.infer import route_key
 from voiceflow_ml.service.parts import Parts
 from voiceflow_ml.service.refusals import RequestError
@@ -24,7 +24,6 @@ from voiceflow_ml.service.timed import TimedSegmenter, segmenter_of
 
 RTTM_TYPES = ("text/rttm", "text/plain")
 _SPEAKERS = ("speakers", "min_speakers", "max_speakers")
-_QUICK_BYTES = 1 << 20
 # Between two runs of the net others get their turn, so a run is kept short.
 _BATCH_WINDOWS = 2
 
@@ -59,7 +58,7 @@ class DiarizeEndpoint(Endpoint):
     async def answer(self, request: Request) -> Answer:
         """Answer one; errors as in ``Endpoint``."""
         wish = read_wish(request)
-        quick = len(request.body) <= _QUICK_BYTES
+        quick = len(request.body) <= QUICK_BYTES
         wait_ns = self.parts.wait_ns if quick else round(self.parts.settings.long_queue_timeout_s * 1e9)
         with self.parts.slot.route(route_key(request)) as lease:
             segmenter = TimedSegmenter(segmenter_of(lease.version), self.parts.pool.give_way)

@@ -16,6 +16,9 @@ from voiceflow_ml.service.receiving import Receive, Send, Share, read_body, whil
 from voiceflow_ml.service.refusals import ClientGoneError, Headers, RequestError
 from voiceflow_ml.service.swaps import NothingServed
 
+QUICK_BYTES = 1 << 20
+"""A recording of more is long work."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -112,8 +115,9 @@ class Endpoint(ABC):
         # How long a client takes to send is its own affair: the server's time begins with the last byte.
         received_ns = time.perf_counter_ns()
         work = self.answer(Request(headers, scope["query_string"], scope.get("path_params", {}), body))
-        # Where nobody waits, work begins at once, and it cannot be taken back any more.
-        return await (while_connected(receive, work) if self.parts.pool.depth else work), received_ns
+        # Quick work that begins at once is over before anybody could take it back.
+        watched = self.parts.pool.depth > 0 or len(body) > QUICK_BYTES
+        return await (while_connected(receive, work) if watched else work), received_ns
 
 
 def as_refusal(error: Exception) -> RequestError:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from voiceflow_ml.service.refusals import RequestError
+from voiceflow_ml.service.refusals import ClientGoneError, RequestError
 from voiceflow_ml.units import NS_PER_S
 
 Result = TypeVar("Result")
@@ -115,7 +115,8 @@ class InferencePool:
             quick: whether it may be done in the middle of long work.
 
         Returns:
-            Its outcome. Cancelled before a thread takes the work, it leaves the queue and is not done.
+            Its outcome. Cancelled before a thread takes the work, it leaves the queue and is not done; afterwards,
+            work that gives way ends there.
 
         Raises:
             RequestError: as many wait already as may (503).
@@ -138,10 +139,17 @@ class InferencePool:
                 (self._quick if job in self._quick else self._long).remove(job)
 
     def give_way(self) -> None:
-        """Do the quick work that waits now; does nothing outside of long work."""
-        if getattr(self._own, "inside", True):
+        """Do the quick work that waits now; does nothing outside of the pool, nor in work that is done meanwhile.
+
+        Raises:
+            ClientGoneError: nobody waits any more for the work that gives way.
+        """
+        job: _Job | None = getattr(self._own, "job", None)
+        if job is None:
             return
-        self._own.inside = True
+        if job.future.cancelled():
+            raise ClientGoneError("nobody waits for this any more")
+        self._own.job = None
         try:
             for _ in range(len(self._quick)):
                 with self._waiting:
@@ -150,7 +158,7 @@ class InferencePool:
                     return
                 self._do(job)
         finally:
-            self._own.inside = False
+            self._own.job = job
 
     def close(self) -> None:
         """Take nothing more, do what was taken, and end the threads."""
@@ -162,9 +170,10 @@ class InferencePool:
 
     def _serve(self) -> None:
         while (job := self._next()) is not None:
-            self._own.inside = False
+            self._own.job = job
             self._do(job)
             # What the job holds (bodies, versions) must not live until the next one comes.
+            self._own.job = None
             del job
 
     def _next(self) -> _Job | None:
