@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -95,17 +96,21 @@ def test_after_a_sudden_death_it_serves_what_is_promoted(tmp_path: Path) -> None
         assert metadata["status"]["version"] == "1.1.0"
 
 
+@pytest.fixture(name="clean_environment")
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VOICEFLOW_REGISTRY"):
+        # Set first, so that what the command sets is taken back.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+
+
 def run(*arguments: str) -> tuple[int, str]:
     result = CliRunner().invoke(cli.app, ["serve", *arguments])
     return result.exit_code, f"{result.output}{result.exception}"
 
 
-def test_what_cannot_start_says_why_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("VOICEFLOW_REGISTRY", raising=False)
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        # Set first, so that what the command sets is taken back.
-        monkeypatch.setenv(name, "")
-        monkeypatch.delenv(name)
+@pytest.mark.usefixtures("clean_environment")
+def test_what_cannot_start_says_why_in_one_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert (
@@ -115,3 +120,10 @@ def test_what_cannot_start_says_why_in_one_sentence(tmp_path: Path, monkeypatch:
     assert "--set 'queue_length': write NAME=VALUE" in run("--set", "queue_length")[1]
     assert "'queue' (flag) is no setting" in run("--set", "queue=5")[1]
     assert "no such configuration file" in run("--config", str(tmp_path / "none.toml"))[1]
+
+
+@pytest.mark.usefixtures("clean_environment")
+def test_a_registry_needs_its_extra_and_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    said = run("--registry", tmp_path.as_uri())[1]
+    assert 'this command needs fsspec, which is not installed; run: pip install "voiceflow-ml[registry]"' in said

@@ -54,6 +54,11 @@ def serve_command(
         read = read_settings(flags, config)
         for line in read.lines():
             typer.echo(line)
+    if read.settings.registry:
+        with needs_extra("registry"):
+            import fsspec  # noqa: F401, PLC0415
+            import semver  # noqa: F401, PLC0415
+    with needs_extra("serve"):
         from voiceflow_ml.service.run import serve  # noqa: PLC0415
         from voiceflow_ml.service.start import open_parts  # noqa: PLC0415
 
