@@ -12,7 +12,13 @@ from tests.speech_data import shipped_bank, write_data_dir
 from voiceflow_ml.errors import DataError
 from voiceflow_ml.models.signal import FRAME_SAMPLES
 from voiceflow_ml.training.data.meetings import Meeting
-from voiceflow_ml.training.simulate.acoustics import coloured_noise, recorded_noise, room_response, telephone_gain
+from voiceflow_ml.training.simulate.acoustics import (
+    apply_channel,
+    coloured_noise,
+    recorded_noise,
+    room_response,
+    telephone_gain,
+)
 from voiceflow_ml.training.simulate.bank import SpeechBank, Voice, load_bank
 from voiceflow_ml.training.simulate.conversation import Conversation, SimulationConfig, play_at, simulate
 from voiceflow_ml.training.simulate.windows import ABSENT, cut_windows, join, meeting_windows
@@ -194,6 +200,57 @@ def test_of_three_who_talk_at_once_the_two_who_talk_most_are_kept() -> None:
     assert windows.activity[0].sum(axis=0).tolist() == [150, 100, 0]
 
 
+def test_meetings_are_laid_over_each_other_only_where_the_labels_can_hold_it() -> None:
+    alone = np.zeros((500, 4), dtype=bool)
+    alone[:, 0] = True
+    pair = np.zeros((500, 4), dtype=bool)
+    pair[:, :2] = True
+    noise = meeting().audio
+    crowded = SpeechBank((), (), "", meetings=(Meeting("m", noise, pair),))
+    quiet = SpeechBank((), (), "", meetings=(Meeting("m", noise, alone),))
+    rng = np.random.default_rng(0)
+    talkers = meeting_windows(quiet, rng, 48_000, 60).activity.any(axis=1).sum(axis=1)
+    assert set(talkers) == {1, 2}
+    assert 5 <= np.count_nonzero(talkers == 2) <= 35
+    assert set(meeting_windows(crowded, rng, 48_000, 20).activity.any(axis=1).sum(axis=1)) == {2}
+
+
+def test_a_meeting_that_is_played_faster_keeps_its_labels_on_its_sound() -> None:
+    # Loud where it is said to talk: at any speed the labels must stay on the loud frames.
+    said = np.zeros((600, 1), dtype=bool)
+    said[100:300] = said[420:500] = True
+    rng = np.random.default_rng(1)
+    audio = np.where(np.repeat(said[:, 0], FRAME_SAMPLES), rng.standard_normal(600 * FRAME_SAMPLES) * 8_000, 0.0)
+    bank = SpeechBank((), (), "", meetings=(Meeting("m", audio.astype(np.int16), said),))
+    windows = meeting_windows(bank, rng, 96_000, 40)
+    level = np.sqrt(np.square(windows.audio.reshape(40, 300, FRAME_SAMPLES)).mean(axis=2))
+    alone = windows.activity.sum(axis=2) == 1
+    assert np.mean(level[alone] > 0.2 * level.max(axis=1, keepdims=True).repeat(300, axis=1)[alone]) > 0.97
+
+
+def test_one_microphone_colours_every_voice_alike() -> None:
+    tone = np.random.default_rng(0).standard_normal(16_000).astype(np.float32)
+    here = [
+        apply_channel(tone, np.random.default_rng(seed), room=False, telephone=False, colour=np.random.default_rng(7))
+        for seed in (1, 2)
+    ]
+    np.testing.assert_array_equal(here[0], here[1])
+    other = apply_channel(tone, np.random.default_rng(1), room=False, telephone=False)
+    assert not np.allclose(here[0], other, atol=1e-3)
+
+
+def test_what_makes_conversations_harder_leaves_the_others_as_they_were() -> None:
+    plain = simulate(BANK, CLEAN, (4,))
+    np.testing.assert_array_equal(plain.audio, simulate(BANK, replace(CLEAN, twin_chance=0.0, alike=0.0), (4,)).audio)
+    assert not np.array_equal(plain.audio, simulate(BANK, replace(CLEAN, one_microphone_chance=1.0), (4,)).audio)
+
+
+def test_twins_are_one_voice_at_the_slowest_and_the_fastest_speed() -> None:
+    twins = simulate(BANK, replace(CLEAN, twin_chance=1.0), (4,))
+    assert twins.speakers[0] == twins.speakers[1]
+    assert twins.speeds == (0, len(CLEAN.speeds) - 1)
+
+
 def test_joined_windows_are_those_of_both() -> None:
     bank = SpeechBank((), (), "", meetings=(meeting(),))
     first = cut_windows([simulate(BANK, CLEAN, (0,))], 48_000, speeds=5)
@@ -215,3 +272,17 @@ def test_voices_that_the_encoder_cannot_tell_apart_are_never_mixed() -> None:
     assert seen
     assert all(not {0, 1} <= set(drawn) for drawn in seen)
     assert (0, 2) in seen
+
+
+def test_alike_voices_meet_more_often_where_that_is_asked_for() -> None:
+    voices = tuple(Voice(name, name, BANK.voices[0].clips) for name in "abc")
+    places = np.array([[1.0, 0.0], [0.4, 0.9165], [-1.0, 0.0]], dtype=np.float32)
+    bank = SpeechBank(voices, (), "", taught(("a", "b", "c"), places))
+
+    def near(alike: float) -> float:
+        drawn = [bank.draw_voices(np.random.default_rng(seed), 2, alike=alike) for seed in range(300)]
+        of_a = [second for first, second in drawn if first == 0]
+        return of_a.count(1) / len(of_a)
+
+    assert 0.35 < near(0.0) < 0.65
+    assert near(6.0) > 0.95

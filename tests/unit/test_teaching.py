@@ -163,6 +163,7 @@ def test_a_clip_at_another_speed_moves_as_its_voice_moves(tmp_path: Path) -> Non
     own, moved = bank.teaching.target_rows((bank.voices[0].speaker,))[0, [1, 0]]
     np.testing.assert_allclose(bank.at_speed(0, own, 0), moved, atol=1e-5)
     np.testing.assert_allclose(bank.at_speed(0, own, 1), own, atol=1e-5)
+    assert not bank.at_speed(0, np.zeros_like(own), 0).any()
     with pytest.raises(DataError, match="run: voiceflow data teach"):
         replace(bank, teaching=None).at_speed(0, own, 0)
 

@@ -19,7 +19,7 @@ from voiceflow_ml.training.config import PRECISIONS, TrainConfig
 from voiceflow_ml.training.curve import CURVE_NAME, CurvePoint, read_curve
 from voiceflow_ml.training.data.meetings import Meeting
 from voiceflow_ml.training.losses import PowersetLoss, SpeakerLoss, embeddable
-from voiceflow_ml.training.presets import voices_run
+from voiceflow_ml.training.presets import segmentation_run, voices_run
 from voiceflow_ml.training.run import learning_rate
 from voiceflow_ml.training.simulate.bank import SpeechBank
 from voiceflow_ml.training.simulate.windows import ABSENT
@@ -219,6 +219,25 @@ def test_the_voice_branch_goes_on_alone_from_another_runs_weights(tmp_path: Path
     # A folder that has a run is left as it is.
     begin(config, bank, tmp_path / "second", start)
     assert load_checkpoint(tmp_path / "second" / "checkpoint.pt").step == 2
+
+
+def test_segmentation_goes_on_alone_from_another_runs_weights(tmp_path: Path) -> None:
+    start = load_checkpoint(train(TINY_RUN, BANK, tmp_path / "first", progress=quiet))
+    config = replace(segmentation_run(start.config, "5" * 64), steps=2, conversations_per_step=1)
+    begin(config, BANK, tmp_path / "second", start)
+    second = load_checkpoint(train(config, BANK, tmp_path / "second", progress=quiet))
+    changed = {name for name, weight in start.model.items() if not torch.equal(weight, second.model[name])}
+    assert changed
+    assert not any(name.startswith(("voice", "embed")) for name in changed)
+    assert all(speaker == 0.0 for _, speaker in second.losses)
+    assert second.config.simulation.one_microphone_chance > 0.0
+
+
+def test_a_run_from_before_branches_had_names_is_read() -> None:
+    plain = TINY_RUN.to_dict()
+    del plain["branch"]
+    assert TrainConfig.from_dict({**plain, "voice_only": True}).branch == "voice"
+    assert TrainConfig.from_dict({**plain, "voice_only": False}) == TINY_RUN
 
 
 def test_weights_of_another_shape_or_of_other_voices_are_no_start(tmp_path: Path) -> None:

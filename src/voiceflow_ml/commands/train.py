@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -111,17 +111,26 @@ def train_voices(
 ) -> None:
     """Go on with the voice branch of a Fast CNN alone, clip by clip as the teacher hears; needs `data teach`."""
     with needs_extra("train"):
-        from voiceflow_ml.files import hash_file  # noqa: PLC0415
-        from voiceflow_ml.training.checkpoint import load_checkpoint  # noqa: PLC0415
         from voiceflow_ml.training.presets import voices_run  # noqa: PLC0415
-        from voiceflow_ml.training.simulate.bank import load_bank  # noqa: PLC0415
-        from voiceflow_ml.training.train import begin  # noqa: PLC0415
-    checkpoint = load_checkpoint(start)
-    if checkpoint.config.architecture != "fast-cnn":
-        raise ConfigError(f"{start}: a {checkpoint.config.architecture} has no voice branch; only a fast-cnn has")
-    config = _changed(voices_run(checkpoint.config, hash_file(start)), seed, {"steps": steps})
-    begin(config, load_bank(data, "train"), out, checkpoint)
-    _train(config, out, data, minutes=minutes, device=device)
+    _go_on(voices_run, start, out, data, steps=steps, seed=seed, minutes=minutes, device=device)
+
+
+@app.command("segmentation")
+def train_segmentation(
+    start: Annotated[Path, typer.Argument(help="checkpoint.pt of a Fast CNN's run.")],
+    out: Annotated[Path, typer.Option(help="Run folder; a run that was stopped continues there.")] = Path(
+        "runs/fast-cnn-segmentation"
+    ),
+    data: Data = DEFAULT_DATA_DIR,
+    steps: Steps = None,
+    seed: Seed = 0,
+    minutes: Minutes = None,
+    device: Device = "auto",
+) -> None:
+    """Go on with the segmentation of a Fast CNN alone, on longer windows of more crowded conversations."""
+    with needs_extra("train"):
+        from voiceflow_ml.training.presets import segmentation_run  # noqa: PLC0415
+    _go_on(segmentation_run, start, out, data, steps=steps, seed=seed, minutes=minutes, device=device)
 
 
 @app.command("plot")
@@ -134,6 +143,31 @@ def plot_command(
     if drawn is None:
         raise ConfigError(f"{run}: no learning curve here; voiceflow train writes it into its run folder")
     typer.echo(str(drawn))
+
+
+def _go_on(
+    build: Callable[[TrainConfig, str], TrainConfig],
+    start: Path,
+    out: Path,
+    data: Path,
+    *,
+    steps: int | None,
+    seed: int,
+    minutes: float | None,
+    device: str,
+) -> None:
+    """A run that begins with another's weights, and trains one branch of them."""
+    with needs_extra("train"):
+        from voiceflow_ml.files import hash_file  # noqa: PLC0415
+        from voiceflow_ml.training.checkpoint import load_checkpoint  # noqa: PLC0415
+        from voiceflow_ml.training.simulate.bank import load_bank  # noqa: PLC0415
+        from voiceflow_ml.training.train import begin  # noqa: PLC0415
+    checkpoint = load_checkpoint(start)
+    if checkpoint.config.architecture != "fast-cnn":
+        raise ConfigError(f"{start}: a {checkpoint.config.architecture} has one branch; only a fast-cnn has two")
+    config = _changed(build(checkpoint.config, hash_file(start)), seed, {"steps": steps})
+    begin(config, load_bank(data, "train"), out, checkpoint)
+    _train(config, out, data, minutes=minutes, device=device)
 
 
 def _changed(config: TrainConfig, seed: int, given: Mapping[str, int | str | None]) -> TrainConfig:

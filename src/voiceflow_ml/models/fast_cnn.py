@@ -120,6 +120,24 @@ class FastCnn(nn.Module):
             log_mel = self.log_mel(audio)
         return self._voices(log_mel, activity)
 
+    def segment(self, audio: Tensor) -> Tensor:
+        """Segmentation by itself, for training it while the voice branch rests.
+
+        Args:
+            audio: As in ``forward``.
+
+        Returns:
+            ``powerset_logits`` as in ``forward``.
+        """
+        with self._full_precision(audio.device):
+            log_mel = self.log_mel(audio)
+        return self._segment(log_mel)
+
+    def segmentation_parameters(self) -> list[nn.Parameter]:
+        """The weights of the segmentation branch."""
+        voice = {id(weight) for weight in self.voice_parameters()}
+        return [weight for weight in self.parameters() if id(weight) not in voice]
+
     def voice_parameters(self) -> list[nn.Parameter]:
         """The weights of the voice branch."""
         return [*self.voice_stem.parameters(), *self.voice.parameters(), *self.embed.parameters()]

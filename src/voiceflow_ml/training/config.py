@@ -14,6 +14,7 @@ from voiceflow_ml.training.simulate.conversation import SimulationConfig
 Architecture = Literal["fast-cnn", "transformer"]
 Precision = Literal["fp32", "bf16", "fp16"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
+Branch = Literal["both", "segmentation", "voice"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class TrainConfig:
         window_samples: Lengths of windows; steps take them in turns, so that one network serves streams
             (short windows) and files (long ones).
         clips_per_step: Windows of one voice alone in a batch, each with the teacher's word on just these clips.
-        voice_only: Train the voice branch alone; segmentation stays as it is.
+        branch: Which branch of the Fast CNN is trained; the other stays as it is.
         start_sha256: The checkpoint whose weights the run began with; "" for random ones.
         meeting_share: Share of a batch's windows that are cut from real conversations, where the data has any.
         learning_rate: The highest, reached after the warm-up.
@@ -57,7 +58,7 @@ class TrainConfig:
     conversations_per_step: int = 15
     window_samples: tuple[int, ...] = (WINDOW_SAMPLES, 2 * WINDOW_SAMPLES)
     clips_per_step: int = 0
-    voice_only: bool = False
+    branch: Branch = "both"
     start_sha256: str = ""
     meeting_share: float = 0.06
     learning_rate: float = 2e-3
@@ -123,10 +124,12 @@ class TrainConfig:
             TrainingError: Unknown or missing fields.
         """
         fields = _tuples(plain)
-        # Runs from before there was a second network and a third precision say less.
+        # Runs from before there was a second network and a third precision say less; there were two choices of branch.
         architecture = fields.pop("architecture", "fast-cnn")
         if "bf16" in fields:
             fields["precision"] = "bf16" if fields.pop("bf16") else "fp32"
+        if "voice_only" in fields:
+            fields["branch"] = "voice" if fields.pop("voice_only") else "both"
         try:
             simulation = SimulationConfig(**_tuples(plain["simulation"]))
             return cls(**{**fields, "simulation": simulation, "model": _model(architecture, _tuples(plain["model"]))})

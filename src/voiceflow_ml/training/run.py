@@ -56,8 +56,10 @@ class Run:
         self.segmentation = PowersetLoss().to(device)
         self.speaker = _speaker_loss(config, bank).to(device)
         groups = parameter_groups(self.model, self.speaker, config.encoder_rate)
-        if isinstance(self.model, FastCnn) and config.voice_only:
+        if isinstance(self.model, FastCnn) and config.branch == "voice":
             groups = [([*self.model.voice_parameters(), *self.speaker.parameters()], 1.0)]
+        if isinstance(self.model, FastCnn) and config.branch == "segmentation":
+            groups = [(self.model.segmentation_parameters(), 1.0)]
         self.rates = [rate for _, rate in groups]
         self.parameters = [weight for weights, _ in groups for weight in weights]
         self.optimizer = torch.optim.AdamW(
@@ -84,8 +86,10 @@ class Run:
         dtype = _AUTOCAST[self.config.precision]
         with torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None):
             segmentation, embeddings = self._forward(batch)
-        labels = embeddable(batch.activity, batch.identities, min_alone_s=self.config.min_alone_s)
-        speaker = self.speaker(embeddings, labels, batch.targets)
+        speaker = torch.zeros((), device=self.device)
+        if embeddings is not None:
+            labels = embeddable(batch.activity, batch.identities, min_alone_s=self.config.min_alone_s)
+            speaker = self.speaker(embeddings, labels, batch.targets)
         loss = segmentation + self.config.speaker_weight * speaker
         if not bool(torch.isfinite(loss)):
             raise TrainingError(f"loss is {loss.item()} at step {self.step}; lower learning_rate")
@@ -93,9 +97,11 @@ class Run:
         self.step += 1
         self.losses.append((float(segmentation.detach()), float(speaker.detach())))
 
-    def _forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Segmentation loss and embeddings; the former is 0 where segmentation rests."""
-        if isinstance(self.model, FastCnn) and self.config.voice_only:
+    def _forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Segmentation loss and embeddings; 0 and ``None`` where that branch rests."""
+        if isinstance(self.model, FastCnn) and self.config.branch == "segmentation":
+            return self.segmentation(self.model.segment(batch.audio), batch.classes), None
+        if isinstance(self.model, FastCnn) and self.config.branch == "voice":
             return torch.zeros((), device=self.device), self.model.embed_voices(batch.audio, batch.activity.float())
         logits, embeddings = self.model(batch.audio, batch.activity.float())
         return self.segmentation(logits, batch.classes), embeddings

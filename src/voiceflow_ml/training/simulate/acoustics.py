@@ -52,7 +52,12 @@ def telephone_gain(frequencies_hz: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 def apply_channel(
-    track: NDArray[np.float32], rng: np.random.Generator, *, room: bool, telephone: bool
+    track: NDArray[np.float32],
+    rng: np.random.Generator,
+    *,
+    room: bool,
+    telephone: bool,
+    colour: np.random.Generator | None = None,
 ) -> NDArray[np.float32]:
     """Play a voice in a room and record it: convolution and colour in one transform.
 
@@ -61,6 +66,7 @@ def apply_channel(
         rng: Source of chance.
         room: Whether there is a room.
         telephone: Whether a telephone line follows.
+        colour: Source of chance of the microphone's colour, where voices share one microphone; otherwise ``rng``.
 
     Returns:
         float32 ``[samples]``, the tail cut off.
@@ -68,7 +74,7 @@ def apply_channel(
     response = room_response(rng) if room else np.ones(1, dtype=np.float32)
     length = next_fast_len(track.size + response.size, real=True)
     frequencies_hz = np.fft.rfftfreq(length, 1.0 / SAMPLE_RATE_HZ)
-    spectrum = rfft(track, length) * channel_gain(rng, frequencies_hz)
+    spectrum = rfft(track, length) * channel_gain(colour or rng, frequencies_hz)
     if room:
         spectrum *= rfft(response, length)
     if telephone:

@@ -63,7 +63,7 @@ class SpeechBank:
     teaching: Teaching | None = None
     meetings: tuple[Meeting, ...] = ()
 
-    def draw_voices(self, rng: np.random.Generator, count: int) -> list[int]:
+    def draw_voices(self, rng: np.random.Generator, count: int, *, alike: float = 0.0) -> list[int]:
         """Draw speakers who are surely different people, those with more speech more often.
 
         Surely different are voices that the encoder tells apart, or, where none was
@@ -72,6 +72,7 @@ class SpeechBank:
         Args:
             rng: Source of chance.
             count: How many; fewer come back when there are not as many.
+            alike: Those after the first are likelier by ``exp(alike * cosine)`` to it, by the encoder's word.
 
         Returns:
             Indices into ``voices``.
@@ -83,6 +84,8 @@ class SpeechBank:
             free = weights * ~self._alike[drawn].any(axis=0)
             if free.sum() == 0.0:
                 break
+            if alike and drawn:
+                free = free * np.exp(alike * self._similarity[drawn[0]])
             drawn.append(int(rng.choice(len(self.voices), p=free / free.sum())))
         return drawn
 
@@ -91,15 +94,18 @@ class SpeechBank:
 
         Args:
             voice: Index of the voice.
-            target: float32 ``[dim]``, where the clip lies at its own speed.
+            target: float32 ``[dim]``, where the clip lies at its own speed; zeros where no one heard it.
             speed: Index of the speed.
+
+        Returns:
+            float32 ``[dim]`` of length one; zeros for zeros, since a move without a place is no place.
 
         Raises:
             DataError: No teacher has heard the voices.
         """
         if self.teaching is None:
             raise DataError("no encoder has heard these voices; run: voiceflow data teach")
-        return unit(target + self._moves[voice, speed])
+        return unit(target + self._moves[voice, speed]) if target.any() else target
 
     @cached_property
     def _moves(self) -> NDArray[np.float32]:
@@ -110,10 +116,17 @@ class SpeechBank:
         return np.asarray(rows - rows[:, self.teaching.own_speed][:, None], dtype=np.float32)
 
     @cached_property
+    def _similarity(self) -> NDArray[np.float32]:
+        """Cosines between voices, ``[voices, voices]``; zeros where no encoder was asked."""
+        if self.teaching is None:
+            return np.zeros((len(self.voices), len(self.voices)), dtype=np.float32)
+        return self.teaching.similarity(tuple(voice.speaker for voice in self.voices))
+
+    @cached_property
     def _alike(self) -> NDArray[np.bool_]:
         """Pairs that might be one person, bool ``[voices, voices]``."""
         if self.teaching is not None:
-            return self.teaching.similarity(tuple(voice.speaker for voice in self.voices)) > SAME_CONVERSATION_COSINE
+            return self._similarity > SAME_CONVERSATION_COSINE
         groups = np.array([voice.group for voice in self.voices])
         return np.asarray(groups[:, None] == groups[None, :], dtype=np.bool_)
 

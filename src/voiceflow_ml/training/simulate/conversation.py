@@ -28,10 +28,16 @@ class SimulationConfig:
         pause_mean_s: Mean of the pause otherwise.
         long_pause_chance: Chance that a pause is a long one instead, of 1 to 4 s.
         bridged_frames: Pauses inside a turn of up to so many 20 ms frames are labelled as speech.
+        alike: How much likelier voices are together the more alike they are: the weight of each falls and rises
+            by ``exp(alike * cosine)`` to the first. 0 draws them evenly, which makes recordings easy: most
+            voices then come from another source, and sound of another microphone.
+        twin_chance: Chance that two are one voice at the slowest and the fastest speed.
+        one_microphone_chance: Chance that all voices have the same colour, as in a real recording.
         room_chance: Chance that the voices are in a room.
         telephone_chance: Chance of a telephone line.
         recorded_noise_chance: Chance of recorded noise on top of the steady one.
         snr_db: Least and most ratio of speech to noise.
+        voice_gain_db: Least and most gain of a voice, so that some are nearer than others.
         gain_db: Least and most final gain.
         speeds: How fast a voice may be played; pitch and formants move along, so each is a voice of its own.
     """
@@ -43,10 +49,14 @@ class SimulationConfig:
     pause_mean_s: float = 0.35
     long_pause_chance: float = 0.1
     bridged_frames: int = BRIDGED_FRAMES
+    alike: float = 0.0
+    twin_chance: float = 0.0
+    one_microphone_chance: float = 0.0
     room_chance: float = 0.45
     telephone_chance: float = 0.12
     recorded_noise_chance: float = 0.35
     snr_db: tuple[float, float] = (3.0, 35.0)
+    voice_gain_db: tuple[float, float] = (-5.0, 5.0)
     gain_db: tuple[float, float] = (-24.0, 12.0)
     speeds: tuple[float, ...] = (0.85, 0.92, 1.0, 1.08, 1.17)
 
@@ -82,11 +92,15 @@ def simulate(bank: SpeechBank, config: SimulationConfig, seed: tuple[int, ...]) 
     rng = np.random.default_rng(list(seed))
     weights = np.asarray(config.speaker_weights)
     wanted = int(rng.choice(weights.size, p=weights / weights.sum()))
-    voices = bank.draw_voices(rng, wanted)
+    voices = bank.draw_voices(rng, wanted, alike=config.alike)
     frames = int(config.seconds * SAMPLE_RATE_HZ) // FRAME_SAMPLES
     tracks = np.zeros((len(voices), frames * FRAME_SAMPLES), dtype=np.float32)
     activity = np.zeros((frames, len(voices)), dtype=np.bool_)
     speeds = rng.integers(len(config.speeds), size=len(voices))
+    # Without a chance nothing is drawn, so that what is added here leaves other conversations as they were.
+    if len(voices) > 1 and config.twin_chance and rng.random() < config.twin_chance:
+        voices[1] = voices[0]
+        speeds[:2] = 0, len(config.speeds) - 1
     _fill_turns([bank.voices[v] for v in voices], config, rng, np.take(config.speeds, speeds), tracks, activity)
     speech = _mix_voices(tracks, config, rng)
     if not voices and rng.random() < config.silence_chance:
@@ -196,9 +210,17 @@ def _mix_voices(tracks: NDArray[np.float32], config: SimulationConfig, rng: np.r
     mix = np.zeros(tracks.shape[1], dtype=np.float32)
     room = rng.random() < config.room_chance
     telephone = rng.random() < config.telephone_chance
+    one = bool(config.one_microphone_chance) and rng.random() < config.one_microphone_chance
+    microphone = int(rng.integers(2**32)) if one else None
     for track in tracks:
-        gain = np.float32(10.0 ** (rng.uniform(-5.0, 5.0) / 20.0))
-        mix += gain * apply_channel(track, rng, room=room, telephone=telephone)
+        gain = np.float32(10.0 ** (rng.uniform(*config.voice_gain_db) / 20.0))
+        mix += gain * apply_channel(
+            track,
+            rng,
+            room=room,
+            telephone=telephone,
+            colour=None if microphone is None else np.random.default_rng(microphone),
+        )
     return mix
 
 

@@ -10,16 +10,18 @@ from numpy.typing import NDArray
 
 from voiceflow_ml.models.powerset import LOCAL_SPEAKERS
 from voiceflow_ml.models.signal import FRAME_SAMPLES
-from voiceflow_ml.training.data.meetings import Meeting
 from voiceflow_ml.training.simulate.acoustics import apply_channel, coloured_noise
 from voiceflow_ml.training.simulate.bank import SpeechBank, to_float
-from voiceflow_ml.training.simulate.conversation import Conversation
+from voiceflow_ml.training.simulate.conversation import Conversation, play_at
 
 ABSENT = -1
 """In ``Windows.identities``: no known voice in this slot."""
 
 _MOST_AT_ONCE = 2
 """The powerset holds no more."""
+
+_OVERLAID_CHANCE = 0.3
+_MEETING_SPEEDS = (0.9, 1.1)
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,9 @@ def cut_windows(conversations: Iterable[Conversation], window_samples: int, *, s
 def meeting_windows(bank: SpeechBank, rng: np.random.Generator, window_samples: int, count: int) -> Windows:
     """Windows of real conversations at random places, seen through random channels and a little noise.
 
+    Half of them are played faster or slower, and where few talk a second excerpt may be laid over
+    the first: there is little real conversation, and much of what is hard in it is overlap.
+
     Args:
         bank: Its meetings are drawn from, each at least as long as a window.
         rng: Source of chance.
@@ -85,14 +90,13 @@ def meeting_windows(bank: SpeechBank, rng: np.random.Generator, window_samples: 
     Returns:
         The windows; every identity is ``ABSENT``, since who speaks is known in one recording only.
     """
-    frames = window_samples // FRAME_SAMPLES
     audio, activity = [], []
     for _ in range(count):
-        meeting = bank.meetings[int(rng.integers(len(bank.meetings)))]
-        first = int(rng.integers(meeting.activity.shape[0] - frames + 1))
-        audio.append(_seen_anew(meeting, first * FRAME_SAMPLES, window_samples, rng))
-        names = [ABSENT] * meeting.activity.shape[1]
-        activity.append(_local(meeting.activity[first : first + frames], names)[0])
+        heard, said = _excerpt(bank, rng, window_samples)
+        if rng.random() < _OVERLAID_CHANCE:
+            heard, said = _overlay(heard, said, *_excerpt(bank, rng, window_samples), rng)
+        audio.append(_seen_anew(heard, rng))
+        activity.append(_local(said, [ABSENT] * said.shape[1])[0])
     identities = np.full((count, LOCAL_SPEAKERS), ABSENT, dtype=np.int64)
     return Windows(np.stack(audio), np.stack(activity), identities)
 
@@ -120,11 +124,39 @@ def _join_targets(first: Windows, second: Windows) -> NDArray[np.float32] | None
     return np.concatenate(parts)
 
 
-def _seen_anew(meeting: Meeting, start: int, samples: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    piece = to_float(meeting.audio[start : start + samples])
+def _excerpt(bank: SpeechBank, rng: np.random.Generator, samples: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Audio ``[samples]`` and activity ``[frames, speakers]`` of a random place, at a random speed."""
+    meeting = bank.meetings[int(rng.integers(len(bank.meetings)))]
+    speed = rng.uniform(*_MEETING_SPEEDS) if rng.random() < 0.5 else 1.0
+    frames = samples // FRAME_SAMPLES
+    taken = min(int(np.ceil(frames * speed)), meeting.activity.shape[0])
+    speed = min(speed, taken / frames)
+    first = int(rng.integers(meeting.activity.shape[0] - taken + 1))
+    piece = to_float(meeting.audio[first * FRAME_SAMPLES : (first + taken) * FRAME_SAMPLES])
+    centres = np.minimum(((np.arange(frames) + 0.5) * speed).astype(np.int64), taken - 1)
+    return play_at(piece, speed)[:samples], meeting.activity[first : first + taken][centres]
+
+
+def _overlay(
+    first: NDArray[np.float32],
+    first_said: NDArray[np.bool_],
+    second: NDArray[np.float32],
+    second_said: NDArray[np.bool_],
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Both at once, where the labels can still hold all who talk; otherwise the first alone."""
+    said = np.concatenate([first_said[:, first_said.any(axis=0)], second_said[:, second_said.any(axis=0)]], axis=1)
+    if said.shape[1] > LOCAL_SPEAKERS or said.sum(axis=1).max(initial=0) > _MOST_AT_ONCE:
+        return first, first_said
+    ratio = (np.square(first).mean() + 1e-10) / (np.square(second).mean() + 1e-10)
+    gain = np.sqrt(ratio) * 10.0 ** (rng.uniform(-6.0, 6.0) / 20.0)
+    return first + np.float32(gain) * second, said
+
+
+def _seen_anew(piece: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     piece = apply_channel(piece, rng, room=False, telephone=False)
     level = np.sqrt(np.square(piece).mean()) + 1e-5
-    noise = coloured_noise(rng, samples) * np.float32(level * 10.0 ** (-rng.uniform(10.0, 40.0) / 20.0))
+    noise = coloured_noise(rng, piece.size) * np.float32(level * 10.0 ** (-rng.uniform(10.0, 40.0) / 20.0))
     gain = np.float32(10.0 ** (rng.uniform(-15.0, 15.0) / 20.0))
     return np.asarray(np.clip((piece + noise) * gain, -1.0, 1.0), dtype=np.float32)
 
