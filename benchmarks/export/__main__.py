@@ -4,7 +4,8 @@
     python -m benchmarks.export MODEL.onnx --data data/speech         makes the variants from a portable file
 
 Ratios are of medians, measured in pairs of blocks in random order on one thread; other load on the machine hits both
-of a pair alike. Writes ``benchmarks/export/results.json`` and prints the table.
+of a pair alike. A variant that an export would refuse is measured all the same, and its row says why it is refused.
+Writes ``benchmarks/export/results.json`` and prints the table.
 """
 
 from __future__ import annotations
@@ -13,17 +14,16 @@ import argparse
 import json
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-import onnx
 import onnxruntime
 
+from benchmarks.export.making import Made, made_variants
 from benchmarks.export.rows import Row, measured_row, table
 from voiceflow_ml.errors import VoiceflowError
-from voiceflow_ml.export import ExportOptions, Precision, export, load_source, load_speech
-from voiceflow_ml.export.folded_dft import fold_dft
-from voiceflow_ml.export.precision import to_fp16, to_int8
+from voiceflow_ml.export import ExportOptions, Source, export, load_source, load_speech
+from voiceflow_ml.export.options import Precision
 from voiceflow_ml.export.speech import ExportSpeech
 from voiceflow_ml.files import hash_file, write_text_atomic
 from voiceflow_ml.hardware.probe import probe_machine
@@ -31,33 +31,18 @@ from voiceflow_ml.hardware.probe import probe_machine
 RESULTS = Path(__file__).with_name("results.json")
 
 
-def variants_of(portable: Path, speech: ExportSpeech, folder: Path) -> dict[str, Path]:
-    """The portable file, written otherwise and in other precisions, without the checkpoint that it came from."""
-    plain = onnx.load(portable)
-    folded = fold_dft(plain)
-    models = {
-        "fp16": to_fp16(plain),
-        "int8": to_int8(plain, speech.calibration),
-        **(
-            {}
-            if folded is None
-            else {"fp32, folded DFT": folded, "int8, folded DFT": to_int8(folded, speech.calibration)}
-        ),
-    }
-    paths = {"fp32": portable}
-    for name, model in models.items():
-        paths[name] = folder / f"{name.replace(', ', '-').replace(' ', '-')}.onnx"
-        onnx.save(model, paths[name])
-    return paths
+def tell(text: str) -> None:
+    """Progress, apart from the table."""
+    print(text, file=sys.stderr, flush=True)
 
 
-def portable_of(given: Path, speech: ExportSpeech, out: Path) -> tuple[Path, dict[str, Any]]:
-    """The portable file of a checkpoint, exported with proof now, or the file itself; and the export's record."""
+def portable_of(given: Path, speech: ExportSpeech, out: Path) -> tuple[Path, Source | None]:
+    """The portable file of a checkpoint, exported with proof now, and its network; or the file itself."""
     if given.suffix == ".onnx":
-        return given, {}
-    options = ExportOptions(tuple(Precision), tune=False)
-    result = export(load_source(given), out, speech, options, say=lambda text: print(text, file=sys.stderr))
-    return result.variants[Precision.FP32].path, json.loads(result.record_path.read_text(encoding="utf-8"))
+        return given, None
+    source = load_source(given)
+    result = export(source, out, speech, ExportOptions(), say=tell)
+    return result.variants[Precision.FP32].path, source
 
 
 def main() -> int:
@@ -66,33 +51,41 @@ def main() -> int:
     parser.add_argument("model", type=Path, help="a checkpoint, or a portable .onnx file")
     parser.add_argument("--data", type=Path, help="folder that `voiceflow data prepare` filled (default: no scores)")
     parser.add_argument("--conversations", type=int, default=60, help="simulated conversations to score per split")
+    parser.add_argument(
+        "--recordings", type=Path, action="append", default=[], help="folder of recordings with .rttm to score on"
+    )
     parser.add_argument("--out", type=Path, help="folder for the export (default: a scratch folder)")
     parser.add_argument("--json", type=Path, default=RESULTS, help="where the results go")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            speech = load_speech(given.data, conversations=given.conversations)
-            portable, record = portable_of(given.model, speech, given.out or Path(scratch) / "out")
-            paths = variants_of(portable, speech, Path(scratch))
+            speech = load_speech(given.data, conversations=given.conversations, recordings=given.recordings)
+            portable, source = portable_of(given.model, speech, given.out or Path(scratch) / "out")
+            made = made_variants(portable, source, speech, Path(scratch), tell)
             rows: list[Row] = []
-            for name, path in paths.items():
-                print(f"measuring {name}", file=sys.stderr)
-                rows.append(measured_row(name, path, portable, speech))
+            for one in made:
+                tell(f"measuring {one.name}")
+                rows.append(measured_row(one, portable, speech, tell, rows[0] if rows else None))
         except VoiceflowError as error:
             print(error, file=sys.stderr)
             return 2
         content = {
             "model_sha256": hash_file(portable),
-            "parity_with_torch": {name: entry["parity"] for name, entry in record.get("variants", {}).items()},
+            "parity_with_torch": {one.name: _parity(one) for one in made},
             "onnxruntime": onnxruntime.__version__,
             "machine": probe_machine(),
             "calibration": speech.described,
             "conversations_per_split": speech.conversations,
+            "recordings": {name: len(pairs) for name, pairs in speech.recordings.items()},
             "rows": [row.to_dict() for row in rows],
         }
     write_text_atomic(given.json, json.dumps(content, indent=1) + "\n")
     print(table(rows))
     return 0
+
+
+def _parity(made: Made) -> dict[str, object] | None:
+    return asdict(made.parity) if made.parity else None
 
 
 if __name__ == "__main__":

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.export.making import Made, Say
 from voiceflow_ml.contract.check import onnx_run
-from voiceflow_ml.export.scoring import SCORE, score
+from voiceflow_ml.errors import ExportError
+from voiceflow_ml.export.scoring import (
+    SCORE,
+    WHOLE_SCORE,
+    check_recordings,
+    check_score,
+    score,
+    score_recordings,
+)
 from voiceflow_ml.export.speech import ExportSpeech
 from voiceflow_ml.export.tuning import Duel, contest
 from voiceflow_ml.models.powerset import logits_to_activity
@@ -32,8 +41,11 @@ class Row:
         portable_ns: median of the portable file in the same run.
         median_ns: median of the variant.
         der_percent: split -> local DER.
+        whole_der_percent: folder -> DER of its whole recordings.
         disagreement_percent: speech that is decided otherwise than by the portable file, on the shipped sample.
         least_cosine: smallest cosine between an embedding and the portable file's, over speakers who talk.
+        note: what was found out when it was made.
+        refused: why an export refuses it; empty when it does not.
     """
 
     name: str
@@ -46,27 +58,69 @@ class Row:
     portable_ns: int
     median_ns: int
     der_percent: Mapping[str, float]
+    whole_der_percent: Mapping[str, float]
     disagreement_percent: float
     least_cosine: float
+    note: str = ""
+    refused: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
         return asdict(self)
 
 
-def measured_row(name: str, path: Path, portable: Path, speech: ExportSpeech) -> Row:
-    """Score a variant and measure it in turns with the portable file."""
-    duel = contest(path, portable, speech.audio[:1], print) if path != portable else None
+_UNSCORED: dict[str, Any] = {
+    "der_percent": {},
+    "whole_der_percent": {},
+    "disagreement_percent": 0.0,
+    "least_cosine": 0.0,
+}
+
+
+def measured_row(made: Made, portable: Path, speech: ExportSpeech, say: Say, first: Row | None = None) -> Row:
+    """Score a variant and measure it in turns with the portable file.
+
+    Args:
+        made: the variant.
+        portable: the portable file.
+        speech: what to score on.
+        say: told what is being done.
+        first: the portable file's row, None while it is that one's turn.
+    """
+    if made.path is None:
+        return Row(made.name, 0, 0.0, **_timing(None), **_UNSCORED, refused=made.refused)
+    path = made.path
+    duel = contest(path, portable, speech.audio[:1], say) if path != portable else None
     disagreement, cosine = _agreement(path, portable, speech)
-    return Row(
-        name=name,
+    row = Row(
+        name=made.name,
         size_bytes=path.stat().st_size,
         size_share=path.stat().st_size / portable.stat().st_size,
         **_timing(duel),
         der_percent={split: float(counts[SCORE]) for split, counts in score(path, speech).items()},
+        whole_der_percent={
+            folder: float(counts[WHOLE_SCORE]) for folder, counts in score_recordings(path, speech, say).items()
+        },
         disagreement_percent=disagreement,
         least_cosine=cosine,
+        note=made.note,
+        refused=made.refused,
     )
+    return row if first is None or row.refused else replace(row, refused=_worse(row, first))
+
+
+def _worse(row: Row, first: Row) -> str:
+    """Why an export refuses a variant for its scores."""
+    local, local_first = ({split: {SCORE: der} for split, der in one.der_percent.items()} for one in (row, first))
+    whole, whole_first = (
+        {name: {WHOLE_SCORE: der} for name, der in one.whole_der_percent.items()} for one in (row, first)
+    )
+    try:
+        check_score(row.name, local, local_first)
+        check_recordings(row.name, whole, whole_first)
+    except ExportError as error:
+        return str(error)
+    return ""
 
 
 def _timing(duel: Duel | None) -> dict[str, Any]:
@@ -101,16 +155,24 @@ def _agreement(path: Path, portable: Path, speech: ExportSpeech) -> tuple[float,
 def table(rows: Sequence[Row]) -> str:
     """The rows as a Markdown table."""
     splits = list(rows[0].der_percent)
+    folders = list(rows[0].whole_der_percent)
     heads = ["variant", "size", "of fp32", "faster than fp32", *(f"local DER, {split}" for split in splits)]
+    heads += [f"DER, {folder}" for folder in folders]
     heads += ["decided otherwise", "least cosine"]
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     for row in rows:
         speedup = "" if row.speedup is None else f"{row.speedup:.2f}x {_interval(row)}"
         cells = [row.name, f"{row.size_bytes / 1e6:.2f} MB", f"{row.size_share:.2f}", speedup]
+        if not row.size_bytes:
+            lines.append(f"| {row.name} | refused |{' |' * (len(heads) - 2)}")
+            continue
         cells += [f"{row.der_percent[split]:.2f} %" for split in splits]
+        cells += [f"{row.whole_der_percent[folder]:.2f} %" for folder in folders]
         cells += [f"{row.disagreement_percent:.2f} %", f"{row.least_cosine:.4f}"]
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    lines += ["", *(f"{row.name}: {row.note}" for row in rows if row.note)]
+    lines += [f"{row.name} is refused: {row.refused}" for row in rows if row.refused]
+    return "\n".join(lines).rstrip()
 
 
 def _interval(row: Row) -> str:

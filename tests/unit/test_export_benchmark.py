@@ -8,7 +8,21 @@ from voiceflow_ml.export.tuning import judged
 
 
 def row(name: str, speedup: float | None, low: float | None, high: float | None) -> Row:
-    return Row(name, 2_500_000, 0.3, speedup, low, high, "wall clock", 4_000_000, 1_600_000, {"dev": 20.4}, 1.5, 0.98)
+    return Row(
+        name,
+        2_500_000,
+        0.3,
+        speedup,
+        low,
+        high,
+        "wall clock",
+        4_000_000,
+        1_600_000,
+        {"dev": 20.4},
+        {"rooms": 31.25},
+        1.5,
+        0.98,
+    )
 
 
 def test_the_table_has_one_line_for_each_variant() -> None:
@@ -16,12 +30,13 @@ def test_the_table_has_one_line_for_each_variant() -> None:
         [row("fp32", None, None, None), row("int8", 2.5, 2.4, 2.6), row("fp16", 1.0, None, None)]
     ).splitlines()
     assert lines[0] == (
-        "| variant | size | of fp32 | faster than fp32 | local DER, dev | decided otherwise | least cosine |"
+        "| variant | size | of fp32 | faster than fp32 | local DER, dev | DER, rooms | decided otherwise "
+        "| least cosine |"
     )
     assert lines[2:] == [
-        "| fp32 | 2.50 MB | 0.30 |  | 20.40 % | 1.50 % | 0.9800 |",
-        "| int8 | 2.50 MB | 0.30 | 2.50x [2.40, 2.60] | 20.40 % | 1.50 % | 0.9800 |",
-        "| fp16 | 2.50 MB | 0.30 | 1.00x [?, ?] | 20.40 % | 1.50 % | 0.9800 |",
+        "| fp32 | 2.50 MB | 0.30 |  | 20.40 % | 31.25 % | 1.50 % | 0.9800 |",
+        "| int8 | 2.50 MB | 0.30 | 2.50x [2.40, 2.60] | 20.40 % | 31.25 % | 1.50 % | 0.9800 |",
+        "| fp16 | 2.50 MB | 0.30 | 1.00x [?, ?] | 20.40 % | 31.25 % | 1.50 % | 0.9800 |",
     ]
 
 

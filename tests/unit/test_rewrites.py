@@ -15,8 +15,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from voiceflow_ml.errors import ConfigError, ExportError
 from voiceflow_ml.export.folded_dft import fold_dft
+from voiceflow_ml.export.half import to_fp16
 from voiceflow_ml.export.options import Precision, parse_precisions
-from voiceflow_ml.export.precision import to_fp16, to_int8
+from voiceflow_ml.export.precision import to_int8
 from voiceflow_ml.export.regions import front_end, quantisable, sort_nodes
 from voiceflow_ml.export.rewrites import conv1d_as_conv2d
 from voiceflow_ml.models.shipped import shipped_model_path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,6 +45,10 @@ def export_command(
         typer.Option(help="Folder that `voiceflow data prepare` filled (default: data/speech where it is there)."),
     ] = None,
     conversations: Annotated[int, typer.Option(min=1, help="Simulated conversations of 30 s to score per split.")] = 60,
+    recordings: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of whole recordings with an .rttm beside each, to score on; repeatable."),
+    ] = None,
     tune: Annotated[bool, typer.Option("--tune", help="Try rewritten graphs, measured in turns.")] = False,
     sla: Annotated[Path | None, typer.Option(help="sla.toml whose promises the model is made for.")] = None,
     licence: Annotated[str, typer.Option(help="SPDX expression of the weights' licence.")] = "MIT",
@@ -62,7 +67,10 @@ def export_command(
         )
     else:
         typer.echo(f"speech: {folder}")
-    speech = load_speech(folder, conversations=conversations)
+    if recordings:
+        with needs_extra("evaluate"):
+            importlib.import_module("pyannote.metrics.diarization")
+    speech = load_speech(folder, conversations=conversations, recordings=recordings or ())
     options = ExportOptions(precisions, tune, _promises(sla, source.name), licence)
     result = export(source, out, speech, options, say=typer.echo)
     _write_card(result)
@@ -110,6 +118,7 @@ def _lines(result: ExportResult) -> list[str]:
     lines = []
     for precision, variant in result.variants.items():
         scores = [f"{split} local DER {counts['local_der_percent']} %" for split, counts in variant.scores.items()]
+        scores += [f"{name} DER {counts.get('der_percent', '?')} %" for name, counts in variant.recordings.items()]
         errors = ", ".join(f"{name} {error:.2g}" for name, error in variant.parity.max_abs_error.items())
         lines.append(f"{precision}: {variant.path} ({variant.size_bytes / 1e6:.2f} MB) sha256 {variant.sha256}")
         lines.append(f"  largest difference to torch over {variant.parity.windows} windows: {errors}")

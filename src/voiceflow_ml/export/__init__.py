@@ -9,7 +9,8 @@
 from __future__ import annotations
 
 from voiceflow_ml.export.options import ExportOptions, Precision
-from voiceflow_ml.export.pipeline import ExportResult, export
+from voiceflow_ml.export.pipeline import export
+from voiceflow_ml.export.result import ExportResult
 from voiceflow_ml.export.source import Network, Source, load_source
 from voiceflow_ml.export.speech import ExportSpeech, load_speech
 

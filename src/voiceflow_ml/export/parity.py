@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,8 +78,25 @@ def measure_parity(network: Network, path: Path, audio: NDArray[np.float32]) -> 
     return Parity(worst, scaled, *_decisions(pairs), len(audio))
 
 
-def check_parity(precision: Precision, parity: Parity) -> None:
+def worst_parity(parities: Sequence[Parity]) -> Parity:
+    """The worst of several sets of windows."""
+    names = parities[0].max_abs_error
+    return Parity(
+        {name: max(one.max_abs_error[name] for one in parities) for name in names},
+        {name: max(one.scaled_error[name] for one in parities) for name in names},
+        max(one.disagreement_percent for one in parities),
+        min(one.least_cosine for one in parities),
+        sum(one.windows for one in parities),
+    )
+
+
+def check_parity(precision: Precision, parity: Parity, tried: str = "") -> None:
     """Refuse a variant that is further off than its precision allows; int8 is judged by its error rate instead.
+
+    Args:
+        precision: which variant.
+        parity: how far off it is.
+        tried: what was done to make it close, for the message.
 
     Raises:
         ExportError: it is.
@@ -90,7 +107,13 @@ def check_parity(precision: Precision, parity: Parity) -> None:
         if not error <= limit:
             raise ExportError(
                 f"{name} of the {precision} graph differs from torch by {error:.3g}; {limit:g} is allowed"
+                f"{f' (tried: {tried})' if tried else ''}"
             )
+
+
+def scaled_error(wanted: NDArray[np.floating], given: NDArray[np.floating]) -> float:
+    """Largest difference, over the larger of 1 and the root mean square of what is wanted."""
+    return float(np.abs(given - wanted).max()) / max(1.0, float(np.sqrt(np.square(wanted).mean())))
 
 
 def _batches(audio: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
@@ -116,8 +139,7 @@ def _variant(session: Any, audio: NDArray[np.float32], path: Path) -> Outputs:
 def _errors(path: Path, name: str, wanted: NDArray[np.floating], given: NDArray[np.floating]) -> tuple[float, float]:
     if wanted.shape != given.shape:
         raise ExportError(f"{name} of {path.name} is {list(given.shape)}, torch gives {list(wanted.shape)}")
-    error = float(np.abs(given - wanted).max())
-    return error, error / max(1.0, float(np.sqrt(np.square(wanted).mean())))
+    return float(np.abs(given - wanted).max()), scaled_error(wanted, given)
 
 
 def _decisions(pairs: list[tuple[Outputs, Outputs]]) -> tuple[float, float]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,58 +13,22 @@ import onnx
 import onnxruntime
 import torch
 
-from voiceflow_ml.contract.schema import Contract
-from voiceflow_ml.errors import ExportError
-from voiceflow_ml.export.contracts import variant_contract, with_contract, write_contract
-from voiceflow_ml.export.graph import OPSET, to_onnx
+from voiceflow_ml.export.contracts import write_contract
+from voiceflow_ml.export.graph import to_onnx
+from voiceflow_ml.export.half import to_fp16
+from voiceflow_ml.export.half_search import HalfPlan, find_half
+from voiceflow_ml.export.int8_search import FloatPlan, find_float
 from voiceflow_ml.export.options import ExportOptions, Precision
-from voiceflow_ml.export.parity import Parity, check_parity, measure_parity
-from voiceflow_ml.export.precision import to_fp16, to_int8
+from voiceflow_ml.export.parity import Parity, check_parity, measure_parity, worst_parity
+from voiceflow_ml.export.precision import to_int8
+from voiceflow_ml.export.result import ExportResult, Proof, write_record, write_variant
 from voiceflow_ml.export.rewrites import REWRITES
-from voiceflow_ml.export.scoring import check_score, evaluation_record, score
+from voiceflow_ml.export.scoring import check_recordings, check_score, score, score_recordings
 from voiceflow_ml.export.source import Source
 from voiceflow_ml.export.speech import ExportSpeech
 from voiceflow_ml.export.steps import FOLDER, Say, Steps
 from voiceflow_ml.export.tuning import Contest, contest
-from voiceflow_ml.files import atomic_path, hash_bytes, hash_file, write_text_atomic
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One file of an export.
-
-    Attributes:
-        path: the ONNX file.
-        sha256: its hash.
-        size_bytes: its length.
-        parity: how far it is from the trained network.
-        scores: split -> counts and percentages; empty when nothing was scored.
-        notes: what was done to its graph, and why.
-    """
-
-    path: Path
-    sha256: str
-    size_bytes: int
-    parity: Parity
-    scores: Mapping[str, Mapping[str, float | int]]
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class ExportResult:
-    """What an export left behind.
-
-    Attributes:
-        folder: where everything lies.
-        variants: precision -> its file; fp32 is the portable one, which the contract is about.
-        contract: the contract.
-        record_path: JSON with everything that is known about the model.
-    """
-
-    folder: Path
-    variants: Mapping[Precision, Variant]
-    contract: Contract
-    record_path: Path
+from voiceflow_ml.files import hash_bytes
 
 
 def export(
@@ -98,19 +60,22 @@ def export(
     options = options or ExportOptions()
     steps = Steps(folder / FOLDER, _key(source, speech), say)
     base, notes = _base(source, speech, options, steps, measure)
-    made = {Precision.FP32: base, **_variants(base, speech, options, steps)}
-    proofs = {precision: _proof(source, speech, precision, path, steps) for precision, path in made.items()}
-    for precision, (parity, scores) in proofs.items():
-        check_parity(precision, parity)
-        check_score(precision, scores, proofs[Precision.FP32][1])
+    proofs = {Precision.FP32: _proof(source, speech, Precision.FP32, base, steps)}
+    proofs[Precision.FP32] = replace(proofs[Precision.FP32], notes=notes)
+    if Precision.FP16 in options.precisions:
+        proofs[Precision.FP16] = _fp16(source, base, speech, steps)
+    if Precision.INT8 in options.precisions:
+        proofs[Precision.INT8] = _int8(source, base, speech, steps, measure if options.tune else None)
+    for precision, proof in proofs.items():
+        check_parity(precision, proof.parity, "; ".join(proof.notes))
+        check_score(precision, proof.scores, proofs[Precision.FP32].scores)
+        check_recordings(precision, proof.recordings, proofs[Precision.FP32].recordings)
     say("writing files")
     contract = write_contract(folder, base, source, speech, options)
     variants = {
-        precision: _written(folder, source, path, contract, *proofs[precision], notes if path is base else ())
-        for precision, path in made.items()
+        precision: write_variant(folder, source, precision, proof, contract) for precision, proof in proofs.items()
     }
-    record_path = folder / f"{source.name}.json"
-    write_text_atomic(record_path, json.dumps(_record(source, speech, options, variants), indent=2) + "\n")
+    record_path = write_record(folder, source, speech, options, variants)
     shutil.rmtree(folder / FOLDER, ignore_errors=True)
     return ExportResult(folder, variants, contract, record_path)
 
@@ -120,6 +85,7 @@ def _key(source: Source, speech: ExportSpeech) -> dict[str, Any]:
     return {
         "weights": source.sha256,
         "speech": [hash_bytes(array.tobytes()) for array in arrays],
+        "recordings": speech.recordings_sha256,
         # What was measured on one machine says nothing about another.
         "machine": platform.node(),
         "versions": [torch.__version__, onnx.__version__, onnxruntime.__version__],
@@ -155,80 +121,42 @@ def _duel(measure: Contest, rewritten: Path, plain: Path, speech: ExportSpeech, 
     return {"kept": duel.slower, "sentence": f"plain against rewritten: {duel.describe()}"}
 
 
-def _variants(base: Path, speech: ExportSpeech, options: ExportOptions, steps: Steps) -> dict[Precision, Path]:
-    makers = {
-        Precision.FP16: lambda: to_fp16(onnx.load(base)),
-        Precision.INT8: lambda: to_int8(onnx.load(base), speech.calibration),
-    }
-    return {
-        precision: steps.model(f"{precision}-of-{base.stem}", make)
-        for precision, make in makers.items()
-        if precision in options.precisions
-    }
+def _fp16(source: Source, base: Path, speech: ExportSpeech, steps: Steps) -> Proof:
+    def find() -> dict[str, Any]:
+        return find_half(onnx.load(base), speech.calibration, steps.say).to_dict()
+
+    plan = HalfPlan.from_dict(steps.facts(f"fp16 search ({base.stem})", find))
+    path = steps.model(f"fp16-of-{base.stem}", lambda: to_fp16(onnx.load(base), plan.whole))
+    proof = _proof(source, speech, Precision.FP16, path, steps)
+    return replace(proof, notes=(plan.describe(),), parts=plan.measured)
 
 
-def _proof(
-    source: Source, speech: ExportSpeech, precision: Precision, path: Path, steps: Steps
-) -> tuple[Parity, dict[str, dict[str, float | int]]]:
+def _int8(source: Source, base: Path, speech: ExportSpeech, steps: Steps, measure: Contest | None) -> Proof:
+    plan, name = FloatPlan(), f"int8-of-{base.stem}"
+    if measure is not None:
+        # Another name than without a search: the two must not be taken for each other when an export goes on.
+        name = f"int8-tuned-of-{base.stem}"
+        search = partial(_search_int8, base, speech, steps, measure)
+        plan = FloatPlan.from_dict(steps.facts(f"int8 search ({base.stem})", search))
+    path = steps.model(name, lambda: to_int8(onnx.load(base), speech.calibration, plan.left_out))
+    return replace(_proof(source, speech, Precision.INT8, path, steps), notes=plan.notes)
+
+
+def _search_int8(base: Path, speech: ExportSpeech, steps: Steps, measure: Contest) -> dict[str, Any]:
+    return find_float(onnx.load(base), speech.calibration, measure, steps.say).to_dict()
+
+
+def _proof(source: Source, speech: ExportSpeech, precision: Precision, path: Path, steps: Steps) -> Proof:
     def find() -> dict[str, Any]:
         parities = [
             measure_parity(source.network, path, audio)
             for audio in (speech.audio, *(windows.audio for windows in speech.scored.values()))
         ]
-        return {"parity": asdict(_worst(parities)), "scores": score(path, speech)}
+        return {
+            "parity": asdict(worst_parity(parities)),
+            "scores": score(path, speech),
+            "recordings": score_recordings(path, speech, steps.say),
+        }
 
     found = steps.facts(f"proof of {precision} ({path.stem})", find)
-    return Parity(**found["parity"]), found["scores"]
-
-
-def _worst(parities: list[Parity]) -> Parity:
-    names = parities[0].max_abs_error
-    return Parity(
-        {name: max(one.max_abs_error[name] for one in parities) for name in names},
-        {name: max(one.scaled_error[name] for one in parities) for name in names},
-        max(one.disagreement_percent for one in parities),
-        min(one.least_cosine for one in parities),
-        sum(one.windows for one in parities),
-    )
-
-
-def _written(
-    folder: Path,
-    source: Source,
-    made: Path,
-    contract: Contract,
-    parity: Parity,
-    scores: Mapping[str, Mapping[str, float | int]],
-    notes: tuple[str, ...],
-) -> Variant:
-    precision = made.stem.split("-")[0]
-    path = folder / (f"{source.name}.onnx" if precision == Precision.FP32 else f"{source.name}.{precision}.onnx")
-    model = onnx.load(made)
-    own = contract if precision == Precision.FP32 else variant_contract(contract, model, parity.max_abs_error)
-    with atomic_path(path) as temporary:
-        onnx.save(with_contract(model, own), temporary)
-    return Variant(path, hash_file(path), path.stat().st_size, parity, scores, notes)
-
-
-def _record(
-    source: Source, speech: ExportSpeech, options: ExportOptions, variants: Mapping[Precision, Variant]
-) -> dict[str, Any]:
-    portable = variants.get(Precision.FP32)
-    if portable is None:
-        raise ExportError("an export without fp32 has no portable file")
-    return {
-        "model": source.name,
-        "sha256": portable.sha256,
-        "size_bytes": portable.size_bytes,
-        "parameters": source.parameters,
-        "opset": OPSET,
-        "precision": str(Precision.FP32),
-        "parity_error": dict(portable.parity.scaled_error),
-        "training": dict(source.training),
-        "licence": options.licence,
-        "calibration": speech.described,
-        "variants": {
-            str(precision): {**asdict(variant), "path": variant.path.name} for precision, variant in variants.items()
-        },
-        "evaluation": evaluation_record(portable.scores, speech),
-    }
+    return Proof(path, Parity(**found["parity"]), found["scores"], found["recordings"])

@@ -1,12 +1,9 @@
-"""fp16 and int8 variants of an fp32 graph."""
+"""The int8 variant of an fp32 graph."""
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import tempfile
-import warnings
-from collections.abc import Iterator
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ import onnx
 from numpy.typing import NDArray
 
 from voiceflow_ml.errors import ExportError
+from voiceflow_ml.export.converters import copied, quiet
 from voiceflow_ml.export.graph import INPUT_NAME
 from voiceflow_ml.export.regions import (
     attribute,
@@ -23,59 +21,40 @@ from voiceflow_ml.export.regions import (
     front_end,
     op_types,
     quantisable,
-    sort_nodes,
 )
 from voiceflow_ml.export.short_names import shorten_names
 
 _CALIBRATION_BATCH = 8
-_FP32_OPERATORS = ("Sqrt", "Pow", "ReduceMean", "ReduceSum", "Div", "Softmax", "Clip", "LayerNormalization")
-"""Small differences of large numbers, which half precision rounds away."""
 
 
-def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Half precision outside of the front end and of statistics; inputs and outputs stay fp32.
-
-    Raises:
-        ExportError: the graph cannot be converted.
-    """
-    from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415
-
-    try:
-        with _quiet():
-            converted: onnx.ModelProto = convert_float_to_float16(
-                _copy(model),
-                keep_io_types=True,
-                node_block_list=sorted(front_end(model.graph)),
-                op_block_list=list(_FP32_OPERATORS),
-            )
-    except Exception as error:  # the converter raises whatever its passes raise
-        raise ExportError(f"the graph cannot be converted to fp16: {error}") from error
-    # The converter puts its casts of the inputs behind the nodes that take them.
-    sort_nodes(converted.graph)
-    # It notes half precision for tensors that it left alone; what the checker infers is right.
-    del converted.graph.value_info[:]
-    onnx.checker.check_model(converted, full_check=True)
-    return converted
+def int8_nodes(model: onnx.ModelProto) -> list[str]:
+    """Names of the nodes that :func:`to_int8` computes in int8 when nothing is left out."""
+    prepared = copied(model)
+    pool_means(prepared.graph)
+    return quantisable(prepared.graph)
 
 
-def to_int8(model: onnx.ModelProto, calibration: NDArray[np.float32]) -> onnx.ModelProto:
+def to_int8(
+    model: onnx.ModelProto, calibration: NDArray[np.float32], left_out: Collection[str] = ()
+) -> onnx.ModelProto:
     """Static quantisation: activations U8, weights S8 per channel, ranges from real speech.
 
     Args:
         model: the fp32 graph.
         calibration: float32 ``[windows, samples]`` of real speech.
+        left_out: names of nodes that stay in fp32.
 
     Raises:
         ExportError: the graph has nothing to quantise, or cannot be quantised.
     """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static  # noqa: PLC0415
 
-    prepared = _copy(model)
+    prepared = copied(model)
     pool_means(prepared.graph)
-    nodes = quantisable(prepared.graph)
+    nodes = [name for name in quantisable(prepared.graph) if name not in left_out]
     if not nodes:
         raise ExportError("the graph has no convolution or matrix product to quantise")
-    with tempfile.TemporaryDirectory(prefix="voiceflow-ml-") as scratch, _quiet():
+    with tempfile.TemporaryDirectory(prefix="voiceflow-ml-") as scratch, quiet():
         source, result = Path(scratch) / "fp32.onnx", Path(scratch) / "int8.onnx"
         onnx.save(prepared, source)
         try:
@@ -145,23 +124,3 @@ def _heights(graph: onnx.GraphProto) -> dict[str, int]:
         if len(axes) == 4 and axes[2].HasField("dim_value"):
             sizes[value.name] = axes[2].dim_value
     return sizes
-
-
-def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    return copy
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the quantiser's advice, which is followed here where it applies, off the terminal."""
-    logger = logging.getLogger()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import onnx
 from onnx import NodeProto, numpy_helper
@@ -43,6 +43,48 @@ def front_end(graph: onnx.GraphProto) -> set[str]:
             found.add(node.name)
             after.update(node.output)
     return found
+
+
+def parts(graph: onnx.GraphProto) -> dict[str, list[str]]:
+    """A graph in parts: an operator with weights and what follows it up to the next one.
+
+    The front end is in none of them, and neither is what no weights precede.
+
+    Returns:
+        Name of the part's weights (of the operator where two share them) -> names of its nodes, in the order of
+        the graph.
+    """
+    fixed, exempt, made_by = constants(graph), front_end(graph), producers(graph)
+    heads: list[str] = []
+    members: dict[str, list[str]] = {}
+    part_of: dict[str, str] = {}
+    for node in graph.node:
+        if node.name in exempt:
+            continue
+        if has_weights(node, fixed):
+            head = node.input[1] if node.input[1] not in members else node.name
+            heads.append(head)
+            members[head] = []
+        else:
+            before = [part_of[made_by[name].name] for name in node.input if _is_in(part_of, made_by.get(name))]
+            if not before:
+                continue
+            # Where two branches meet, the node belongs to the one that is done last.
+            head = max(before, key=heads.index)
+        part_of[node.name] = head
+        members[head].append(node.name)
+    return members
+
+
+def has_weights(node: NodeProto, fixed: Mapping[str, onnx.TensorProto]) -> bool:
+    """Whether a node multiplies what it is given by what was trained, and not by another activation."""
+    if node.op_type not in WEIGHTED:
+        return False
+    return node.op_type not in ("MatMul", "Gemm") or any(name in fixed for name in node.input[:2])
+
+
+def _is_in(part_of: Mapping[str, str], node: NodeProto | None) -> bool:
+    return node is not None and node.name in part_of
 
 
 def quantisable(graph: onnx.GraphProto) -> list[str]:

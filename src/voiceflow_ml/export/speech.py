@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voiceflow_ml.audio import read_wav
+from voiceflow_ml.diarization.evaluation import Pair, find_pairs
 from voiceflow_ml.errors import ExportError
+from voiceflow_ml.files import hash_bytes, hash_file
 from voiceflow_ml.models.shipped import shipped_speech_path
 from voiceflow_ml.models.signal import SAMPLE_RATE_HZ, WINDOW_SAMPLES
 from voiceflow_ml.training.data.labels import Split
@@ -37,6 +40,7 @@ class ExportSpeech:
         sources: package -> version and licence of the data.
         data_sha256: hash of the data's manifest; empty for the shipped speech.
         golden: float32 ``[samples]`` that may be passed on with the model.
+        recordings: folder of whole recordings -> them, with their references; empty when none were given.
     """
 
     audio: NDArray[np.float32]
@@ -46,12 +50,22 @@ class ExportSpeech:
     conversations: int = 0
     sources: Mapping[str, str] = field(default_factory=dict)
     data_sha256: str = ""
+    recordings: Mapping[str, tuple[Pair, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("audio", "calibration"):
             shape = getattr(self, name).shape
             if len(shape) != 2 or shape[0] < 1 or shape[1] < WINDOW_SAMPLES:
                 raise ExportError(f"{name} must hold windows of at least {WINDOW_SAMPLES} samples, got {list(shape)}")
+
+    @cached_property
+    def recordings_sha256(self) -> str:
+        """Hash over all recordings and references; empty when there are none."""
+        files = [file for pairs in self.recordings.values() for pair in pairs for file in (pair.audio, pair.rttm)]
+        try:
+            return hash_bytes("".join(map(hash_file, files)).encode()) if files else ""
+        except OSError as error:
+            raise ExportError(f"a recording cannot be read: {error}") from None
 
     @property
     def described(self) -> str:
@@ -61,20 +75,23 @@ class ExportSpeech:
         return f"{len(self.calibration)} windows of 3 s of simulated conversations of training voices"
 
 
-def load_speech(data_dir: Path | None, *, conversations: int = 60) -> ExportSpeech:
-    """Speech from a data folder, or the speech that ships in the package.
+def load_speech(data_dir: Path | None, *, conversations: int = 60, recordings: Sequence[Path] = ()) -> ExportSpeech:
+    """Speech from a data folder, or the speech that ships in the package; and whole recordings.
 
     Args:
         data_dir: what ``voiceflow data prepare`` filled; None for the shipped speech, which cannot be scored.
         conversations: how many to simulate and score in each split.
+        recordings: folders of audio with an ``.rttm`` beside each, of voices that were not trained on.
 
     Raises:
-        DataError: the folder holds no data, or damaged data.
+        DataError: a folder holds no data, or damaged data.
+        ExportError: two folders of recordings have one name.
     """
+    whole = _find_recordings(recordings)
     shipped, _ = read_wav(shipped_speech_path(), sample_rate_hz=SAMPLE_RATE_HZ)
     windows = cut(shipped)
     if data_dir is None:
-        return ExportSpeech(windows, windows, shipped)
+        return ExportSpeech(windows, windows, shipped, recordings=whole)
     records, sha256 = read_manifest(data_dir)
     training = evaluation_windows(
         load_bank(data_dir, "train"), SimulationConfig(), WINDOW_SAMPLES, conversations=_CALIBRATION_CONVERSATIONS
@@ -93,7 +110,15 @@ def load_speech(data_dir: Path | None, *, conversations: int = 60) -> ExportSpee
         conversations=conversations,
         sources={record.package: f"{record.version}, {record.licence}" for record in records},
         data_sha256=sha256,
+        recordings=whole,
     )
+
+
+def _find_recordings(folders: Sequence[Path]) -> dict[str, tuple[Pair, ...]]:
+    names = [folder.resolve().name for folder in folders]
+    if len(set(names)) < len(names):
+        raise ExportError(f"folders of recordings are told apart by their names, got {', '.join(names)}")
+    return {name: find_pairs([folder]) for name, folder in zip(names, folders, strict=True)}
 
 
 def cut(audio: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -47,6 +47,21 @@ def graph_work(path: Path, inputs: Mapping[str, Any]) -> Work | None:
     return _count(onnx, model.graph, kinds, shapes, inputs)
 
 
+def node_work(path: Path, inputs: Mapping[str, Any]) -> dict[str, int]:
+    """Operations of each node that holds products, by its name, for one inference.
+
+    Args:
+        path: the ONNX file.
+        inputs: model input name -> an array of the size to count for.
+    """
+    import onnx  # noqa: PLC0415
+
+    model = onnx.load(str(path), load_external_data=False)
+    _, shapes = _values_of(onnx, model, path, inputs)
+    products = [node for node in model.graph.node if node.op_type in _COSTS]
+    return {node.name: _cost(onnx, node, shapes) or 0 for node in products}
+
+
 def _count(onnx: Any, graph: Any, kinds: Mapping[str, int], shapes: Shapes, inputs: Mapping[str, Any]) -> Work:
     flops: Counter[str] = Counter()
     counted = left_out = 0

@@ -78,6 +78,13 @@ def _scores(record: Path) -> tuple[dict[str, float], str]:
         about = [
             str(evaluation[key]) for key in ("what", "conversations_per_split", "data_sha256") if key in evaluation
         ]
+        whole = evaluation.get("recordings", {"folders": {}})
+        scores |= {
+            f"DER, {folder}": float(counts["der_percent"])
+            for folder, counts in whole["folders"].items()
+            if "der_percent" in counts
+        }
+        about += [str(whole[key]) for key in ("what", "sha256") if key in whole]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RegistryError(f"{record} is not a readable export record ({error!r})") from None
     return scores, "; ".join(about) if scores else ""
