@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import resource
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,8 @@ from voiceflow_ml.contract import Promise, read_contract
 from voiceflow_ml.contract.check import check_model
 from voiceflow_ml.contract.diff import diff
 from voiceflow_ml.contract.from_model import contract_of
-from voiceflow_ml.errors import ExportError, TrainingError
+from voiceflow_ml.diarization.evaluation import Pair
+from voiceflow_ml.errors import DataError, ExportError, TrainingError
 from voiceflow_ml.export import (
     ExportOptions,
     ExportResult,
@@ -33,8 +35,11 @@ from voiceflow_ml.export import (
     load_speech,
 )
 from voiceflow_ml.export.parity import LENGTHS, PARITY_LIMITS, check_parity, measure_parity
+from voiceflow_ml.export.scoring import check_recordings
 from voiceflow_ml.export.speech import cut
+from voiceflow_ml.export.steps import alone_in
 from voiceflow_ml.export.tuning import Duel, judged
+from voiceflow_ml.models.shipped import shipped_speech_path
 from voiceflow_ml.models.signal import WINDOW_SAMPLES
 from voiceflow_ml.training.evaluate import evaluation_windows
 from voiceflow_ml.training.train import train
@@ -59,7 +64,10 @@ def _speech() -> ExportSpeech:
     shipped = load_speech(None)
     windows = evaluation_windows(shipped_bank(), TINY_RUN.simulation, WINDOW_SAMPLES, conversations=1)
     few = replace(windows, audio=windows.audio[:4], activity=windows.activity[:4], identities=windows.identities[:4])
-    return replace(shipped, scored={"dev": few}, conversations=1, data_sha256="0" * 64)
+    sample = Pair(shipped_speech_path(), shipped_speech_path().with_suffix(".rttm"))
+    return replace(
+        shipped, scored={"dev": few}, conversations=1, data_sha256="0" * 64, recordings={"sample": (sample,)}
+    )
 
 
 @pytest.fixture(name="stopped", scope="module")
@@ -168,6 +176,75 @@ def test_the_record_says_what_the_files_are(exported: ExportResult) -> None:
     assert set(record["variants"]) == {"fp32", "fp16", "int8"}
     assert record["evaluation"]["dev"] == dict(portable.scores["dev"])
     assert record["variants"]["int8"]["scores"]["dev"]["windows"] == 4
+    assert "% of the products are in half precision" in record["variants"]["fp16"]["notes"][0]
+
+
+def test_every_variant_is_scored_on_whole_recordings(exported: ExportResult) -> None:
+    record = json.loads(exported.record_path.read_text(encoding="utf-8"))
+    for variant in record["variants"].values():
+        counts = variant["recordings"]["sample"]
+        assert counts["recordings"] == 1
+        parts = sum(counts[name] for name in ("missed_s", "false_alarm_s", "confused_s"))
+        assert counts["der_percent"] == pytest.approx(100.0 * parts / counts["reference_s"], abs=0.01)
+    whole = record["evaluation"]["recordings"]
+    assert whole["what"].startswith("DER of whole recordings, heard offline, no collar, overlap scored")
+    assert whole["folders"]["sample"] == record["variants"]["fp32"]["recordings"]["sample"]
+    assert len(whole["sha256"]) == 64
+
+
+def test_a_variant_that_loses_more_than_a_point_of_whole_recordings_is_refused() -> None:
+    before, after = ({"rooms": {"recordings": 3, "der_percent": percent}} for percent in (20.0, 21.01))
+    check_recordings("int8", {"rooms": {"der_percent": 21.0}}, before)
+    with pytest.raises(ExportError, match=r"DER of int8 on the recordings of rooms is 21\.01 %, that of fp32 20 %"):
+        check_recordings("int8", after, before)
+    with pytest.raises(ExportError, match="is nan %"):
+        check_recordings("int8", {"rooms": {"recordings": 3}}, before)
+    check_recordings("int8", {"rooms": {"recordings": 3}}, {"rooms": {"recordings": 3}})
+
+
+def test_folders_of_recordings_need_names_of_their_own(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="told apart by their names, got rooms, rooms"):
+        load_speech(None, recordings=[tmp_path / "a" / "rooms", tmp_path / "b" / "rooms"])
+    with pytest.raises(DataError, match="holds no recording"):
+        load_speech(None, recordings=[tmp_path])
+
+
+def test_two_exports_into_one_folder_do_not_meet(source: Source, speech: ExportSpeech, tmp_path: Path) -> None:
+    with alone_in(tmp_path / "out"), pytest.raises(ExportError, match=r"another export is at work in .*out; wait"):
+        export(source, tmp_path / "out", speech)
+    with alone_in(tmp_path / "out"):
+        pass
+
+
+def test_a_disk_that_is_full_while_files_are_written_changes_nothing(
+    source: Source, speech: ExportSpeech, folder: Path
+) -> None:
+    earlier = folder / "fast-cnn.onnx"
+    earlier.write_text("earlier")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        # A file that grows over the limit fails as on a full disk, with another number.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
+        with pytest.raises(ExportError, match=r"the export to .* stopped: .*too large; what is done is kept"):
+            export(source, folder, speech, ALL)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert {path.name for path in folder.iterdir()} == {".export", "fast-cnn.onnx"}
+    assert earlier.read_text() == "earlier"
+    said: list[str] = []
+    result = export(source, folder, speech, ALL, say=said.append)
+    assert all(text.endswith(("before", "writing files")) for text in said)
+    assert check_model(result.variants[Precision.FP32].path).model == "fast-cnn"
+
+
+def test_variants_that_are_not_asked_for_any_more_go_with_the_weights_that_they_were_of(
+    source: Source, speech: ExportSpeech, folder: Path
+) -> None:
+    for name in ("fast-cnn.int8.onnx", "notes.txt"):
+        (folder / name).write_text("earlier")
+    export(source, folder, speech)
+    assert not (folder / "fast-cnn.int8.onnx").exists()
+    assert (folder / "notes.txt").read_text() == "earlier"
 
 
 def test_an_export_that_was_stopped_goes_on(source: Source, speech: ExportSpeech, folder: Path) -> None:
@@ -254,7 +331,7 @@ def test_any_network_of_the_contract_exports_and_agrees_at_four_lengths(speech: 
     torch.manual_seed(0)
     source = Source("other", Gru().eval(), "0" * 64, {})
     assert len(LENGTHS) == 4
-    plain = replace(speech, scored={}, data_sha256="")
+    plain = replace(speech, scored={}, data_sha256="", recordings={})
     result = export(source, tmp_path, plain, ExportOptions((Precision.INT8,)))
     assert check_model(result.variants[Precision.INT8].path).model == "other"
     assert result.variants[Precision.FP32].scores == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -25,7 +26,7 @@ from voiceflow_ml.registry.registry import Registry
 from voiceflow_ml.registry.store import Store
 from voiceflow_ml.reporting.model_card import render_card
 
-RECORD = {
+RECORD: dict[str, Any] = {
     "model": "fast-cnn",
     "parameters": 1_973_463,
     "training": {"seed": 0, "hardware": "2-core|CPU", "config": {"width": 192}},
@@ -69,6 +70,19 @@ def test_the_card_says_what_the_model_is(tmp_path: Path) -> None:
     ):
         assert f"{line}\n" in text
     assert "width" not in text
+
+
+def test_the_card_tells_the_error_rate_of_whole_recordings_for_each_variant(tmp_path: Path) -> None:
+    rates = {"fp32": {"der_percent": 31.5, "recordings": 8}, "int8": {"recordings": 8}}
+    variants = {name: {**RECORD["variants"][name], "recordings": {"dev_1": rates[name]}} for name in rates}
+    whole = {"what": "DER of whole recordings", "sha256": "0", "folders": {"dev_1": rates["fp32"]}}
+    text = card(tmp_path, record={**RECORD, "variants": variants, "evaluation": {"recordings": whole}})
+    table = (
+        "| precision | DER, dev\\_1 | \n|---|---|\n| fp32 | 31.5 % | \n| int8 | no speech | \n\n"
+        "DER of whole recordings; dev\\_1: 8 recordings.\n"
+    )
+    assert table in text
+    assert "Not scored: no data folder" in text
 
 
 def test_the_card_of_a_model_without_scores_and_promises_says_so(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from voiceflow_ml import cli
 from voiceflow_ml.contract import diff
 from voiceflow_ml.contract.diff import Level
 from voiceflow_ml.errors import ContractError, IntegrityError, RegistryError
+from voiceflow_ml.files import hash_file
 from voiceflow_ml.registry.gates import Tolerances, check_step
 from voiceflow_ml.registry.manifest import Manifest, PublishedFile, checked_name, manifest_from_bytes
 from voiceflow_ml.registry.publish import publish
@@ -171,6 +172,43 @@ def test_a_worse_error_rate_is_refused(registry: Registry, tmp_path: Path) -> No
     publish(registry, worse, "1.0.2", replace(TERMS, tolerances=Tolerances(1.0)))
     publish(registry, worse, "1.0.3", replace(TERMS, waived={"der": "new test set"}))
     publish(registry, worse, "1.0.4", replace(TERMS, channel="canary"))
+
+
+def with_record(folder: Path, **record: object) -> Path:
+    content = json.loads((folder / "tiny.json").read_text())
+    (folder / "tiny.json").write_text(json.dumps({**content, **record}))
+    return folder
+
+
+def test_models_that_the_record_is_not_about_are_refused(registry: Registry, tmp_path: Path) -> None:
+    folder = release(tmp_path / "a")
+    own = {"path": "tiny.onnx", "sha256": hash_file(folder / "tiny.onnx")}
+    with_record(folder, variants={"fp32": own})
+    left_over = contracted_model(tmp_path / "b", shift=0.5)
+    (folder / "tiny.int8.onnx").write_bytes(left_over.read_bytes())
+    with pytest.raises(RegistryError, match=r"tiny\.int8\.onnx is none of the variants that tiny\.json is about"):
+        publish(registry, folder, "1.0.0", TERMS)
+    (folder / "tiny.int8.onnx").unlink()
+    with_record(folder, variants={"fp32": {**own, "sha256": "0" * 64}})
+    with pytest.raises(RegistryError, match=r"tiny\.onnx is not the file that tiny\.json is about; export again"):
+        publish(registry, folder, "1.0.0", TERMS)
+    publish(registry, with_record(folder, variants={"fp32": own}), "1.0.0", TERMS)
+
+
+def test_the_error_rate_of_whole_recordings_is_held_to_that_of_the_channel(registry: Registry, tmp_path: Path) -> None:
+    def whole(percent: float, sha256: str = "1") -> dict[str, object]:
+        folders = {"rooms": {"der_percent": percent, "recordings": 3}, "silence": {"recordings": 1}}
+        return {"recordings": {"what": "DER of whole recordings", "sha256": sha256, "folders": folders}}
+
+    folder = with_record(release(tmp_path / "a"), evaluation=whole(30.0))
+    manifest = publish(registry, folder, "1.0.0", TERMS)
+    assert dict(manifest.scores) == {"DER, rooms": 30.0}
+    assert manifest.scored_on == "DER of whole recordings; 1"
+    registry.promote("1.0.0", "prod", who="x", why="y")
+    with pytest.raises(RegistryError, match=r"DER, rooms is 30\.6 %, 1\.0\.0 in prod has 30 %"):
+        publish(registry, with_record(folder, evaluation=whole(30.6)), "1.0.1", TERMS)
+    with pytest.raises(RegistryError, match="so they do not compare"):
+        publish(registry, with_record(folder, evaluation=whole(30.0, "2")), "1.0.1", TERMS)
 
 
 def test_an_unreadable_record_is_refused(registry: Registry, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import onnx
 import onnxruntime
 import torch
 
+from voiceflow_ml.errors import ExportError
 from voiceflow_ml.export.contracts import write_contract
 from voiceflow_ml.export.graph import to_onnx
 from voiceflow_ml.export.half import to_fp16
@@ -21,12 +22,12 @@ from voiceflow_ml.export.int8_search import FloatPlan, find_float
 from voiceflow_ml.export.options import ExportOptions, Precision
 from voiceflow_ml.export.parity import Parity, check_parity, measure_parity, worst_parity
 from voiceflow_ml.export.precision import to_int8
-from voiceflow_ml.export.result import ExportResult, Proof, write_record, write_variant
+from voiceflow_ml.export.result import ExportResult, Proof, file_name, write_record, write_variant
 from voiceflow_ml.export.rewrites import REWRITES
 from voiceflow_ml.export.scoring import check_recordings, check_score, score, score_recordings
 from voiceflow_ml.export.source import Source
 from voiceflow_ml.export.speech import ExportSpeech
-from voiceflow_ml.export.steps import FOLDER, Say, Steps
+from voiceflow_ml.export.steps import FOLDER, STEPS_VERSION, Say, Steps, alone_in, move_files
 from voiceflow_ml.export.tuning import Contest, contest
 from voiceflow_ml.files import hash_bytes
 
@@ -42,8 +43,9 @@ def export(
 ) -> ExportResult:
     """Export a network: one portable file, the variants that were asked for, and proof of each.
 
-    Until all is proven nothing in the folder changes; work that was done by an export that was stopped is kept in
-    a hidden folder there and taken up again.
+    Until all is proven and written aside nothing in the folder changes; work that was done by an export that was
+    stopped is kept in a hidden folder there and taken up again. Variants of an earlier export that are not asked for
+    any more are removed: they are of other weights.
 
     Args:
         source: the network.
@@ -55,9 +57,21 @@ def export(
         measure: how two graphs are compared when tuning.
 
     Raises:
-        ExportError: the network cannot be exported, or a variant is not close enough to it.
+        ExportError: the network cannot be exported, a variant is not close enough to it, another export is at work
+            in the folder, or there is no room.
     """
-    options = options or ExportOptions()
+    try:
+        with alone_in(folder):
+            return _export(source, folder, speech, options or ExportOptions(), say, measure)
+    except OSError as error:
+        raise ExportError(
+            f"the export to {folder} stopped: {error}; what is done is kept there, so the same command goes on"
+        ) from error
+
+
+def _export(
+    source: Source, folder: Path, speech: ExportSpeech, options: ExportOptions, say: Say, measure: Contest
+) -> ExportResult:
     steps = Steps(folder / FOLDER, _key(source, speech), say)
     base, notes = _base(source, speech, options, steps, measure)
     proofs = {Precision.FP32: _proof(source, speech, Precision.FP32, base, steps)}
@@ -71,18 +85,24 @@ def export(
         check_score(precision, proof.scores, proofs[Precision.FP32].scores)
         check_recordings(precision, proof.recordings, proofs[Precision.FP32].recordings)
     say("writing files")
-    contract = write_contract(folder, base, source, speech, options)
+    aside = steps.folder / "files"
+    # One that was stopped here may have been asked for other variants.
+    shutil.rmtree(aside, ignore_errors=True)
+    contract = write_contract(aside, base, source, speech, options)
     variants = {
-        precision: write_variant(folder, source, precision, proof, contract) for precision, proof in proofs.items()
+        precision: write_variant(aside, source, precision, proof, contract) for precision, proof in proofs.items()
     }
-    record_path = write_record(folder, source, speech, options, variants)
+    write_record(aside, source, speech, options, variants)
+    variants = {precision: replace(variant, path=folder / variant.path.name) for precision, variant in variants.items()}
+    move_files(aside, folder, [folder / file_name(source, precision) for precision in Precision])
     shutil.rmtree(folder / FOLDER, ignore_errors=True)
-    return ExportResult(folder, variants, contract, record_path)
+    return ExportResult(folder, variants, contract, folder / f"{source.name}.json")
 
 
 def _key(source: Source, speech: ExportSpeech) -> dict[str, Any]:
     arrays = (speech.audio, speech.calibration, *(windows.audio for windows in speech.scored.values()))
     return {
+        "steps": STEPS_VERSION,
         "weights": source.sha256,
         "speech": [hash_bytes(array.tobytes()) for array in arrays],
         "recordings": speech.recordings_sha256,

@@ -96,7 +96,7 @@ def write_variant(folder: Path, source: Source, precision: Precision, proof: Pro
         proof: what is known of it.
         contract: of the portable file.
     """
-    path = folder / (f"{source.name}.onnx" if precision is Precision.FP32 else f"{source.name}.{precision}.onnx")
+    path = folder / file_name(source, precision)
     model = onnx.load(proof.made)
     own = contract if precision is Precision.FP32 else variant_contract(contract, model, proof.parity.max_abs_error)
     with atomic_path(path) as temporary:
@@ -111,6 +111,11 @@ def write_variant(folder: Path, source: Source, precision: Precision, proof: Pro
         proof.notes,
         proof.parts,
     )
+
+
+def file_name(source: Source, precision: Precision) -> str:
+    """What the file of a variant is called."""
+    return f"{source.name}.onnx" if precision is Precision.FP32 else f"{source.name}.{precision}.onnx"
 
 
 def write_record(

@@ -2,20 +2,65 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import onnx
+from filelock import FileLock, Timeout
 
 from voiceflow_ml.errors import ExportError
-from voiceflow_ml.files import atomic_path, hash_file, write_text_atomic
+from voiceflow_ml.files import atomic_path, hash_bytes, hash_file, write_text_atomic
 
+STEPS_VERSION = 2
+"""Other numbers mean steps that are not understood: 2 added whole recordings to every proof."""
 FOLDER = ".export"
 """Where unfinished work lies inside the folder of an export."""
 Say = Callable[[str], None]
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold a folder against other exports of this machine: one would remove what the other works on.
+
+    The lock is the operating system's and lies outside of the folder: it falls with its process, however that ends.
+
+    Raises:
+        ExportError: another one holds it.
+    """
+    locks = Path(tempfile.gettempdir()) / f"voiceflow-ml-{os.getuid()}"
+    locks.mkdir(mode=0o700, exist_ok=True)
+    lock = FileLock(locks / f"export-{hash_bytes(os.fsencode(folder.resolve()))[:16]}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ExportError(f"another export is at work in {folder}; wait for it, or take another folder") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def move_files(aside: Path, folder: Path, owned: Iterable[Path]) -> None:
+    """Put finished files into their folder, by renaming alone.
+
+    Args:
+        aside: holds them, on the same file system.
+        folder: where they go.
+        owned: files that are removed when they are not among them: of an earlier export, with other weights.
+    """
+    files = [path.relative_to(aside) for path in sorted(aside.rglob("*")) if path.is_file()]
+    for path in owned:
+        if path.relative_to(folder) not in files:
+            path.unlink(missing_ok=True)
+    for name in files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (aside / name).replace(folder / name)
 
 
 class Steps:

@@ -11,6 +11,7 @@ from typing import Any
 from voiceflow_ml.contract.document import read_contract
 from voiceflow_ml.contract.schema import CONTRACT_FILE, Contract
 from voiceflow_ml.errors import RegistryError
+from voiceflow_ml.files import hash_file
 from voiceflow_ml.registry.manifest import MANIFEST_FILE
 
 SCORED_SPLITS = ("dev", "test")
@@ -64,6 +65,8 @@ def read_release(folder: Path) -> Release:
         raise RegistryError(f"{folder} holds a contract of {contract.model} but no {contract.model}.onnx")
     record = files.get(f"{contract.model}.json")
     scores, scored_on = _scores(record) if record else ({}, "")
+    if record:
+        _check_hashes(record, files)
     return Release(folder, contract, files, scores, scored_on)
 
 
@@ -88,3 +91,21 @@ def _scores(record: Path) -> tuple[dict[str, float], str]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RegistryError(f"{record} is not a readable export record ({error!r})") from None
     return scores, "; ".join(about) if scores else ""
+
+
+def _check_hashes(record: Path, files: Mapping[str, Path]) -> None:
+    """Refuse files that are not those of the record: left from another export, or changed after it.
+
+    Raises:
+        RegistryError: a model file that the record knows by another hash, or does not know; a record that cannot be
+            read. One that names no variants says nothing about files.
+    """
+    try:
+        variants = json.loads(record.read_text(encoding="utf-8")).get("variants", {})
+        known = {entry["path"]: entry["sha256"] for entry in variants.values()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RegistryError(f"{record} is not a readable export record ({error!r})") from None
+    for name, path in files.items():
+        if known and name.endswith(".onnx") and known.get(name) != hash_file(path):
+            what = "is not the file that" if name in known else "is none of the variants that"
+            raise RegistryError(f"{path} {what} {record.name} is about; export again, or take it out of the folder")
