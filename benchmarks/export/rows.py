@@ -170,8 +170,8 @@ def table(rows: Sequence[Row]) -> str:
         cells += [f"{row.whole_der_percent[folder]:.2f} %" for folder in folders]
         cells += [f"{row.disagreement_percent:.2f} %", f"{row.least_cosine:.4f}"]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", *(f"{row.name}: {row.note}" for row in rows if row.note)]
-    lines += [f"{row.name} is refused: {row.refused}" for row in rows if row.refused]
+    lines += ["", *(f"- {row.name}: {row.note}" for row in rows if row.note)]
+    lines += [f"- {row.name} is refused: {row.refused}" for row in rows if row.refused]
     return "\n".join(lines).rstrip()
 
 

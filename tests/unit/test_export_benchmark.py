@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
-from benchmarks.export.rows import Row, _timing, table
+from benchmarks.export.docs import PAGE, RESULTS, block, filled
+from benchmarks.export.making import Made
+from benchmarks.export.rows import Row, _timing, measured_row, table
 
 from tests.unit.result_set import run_of
+from voiceflow_ml.export import load_speech
 from voiceflow_ml.export.tuning import judged
 
 
@@ -45,3 +52,23 @@ def test_a_speedup_is_the_portable_files_time_over_the_variants() -> None:
     timing = _timing(judged(run_of(variant), run_of(portable)))
     assert round(timing["speedup"], 3) == 2.5
     assert (timing["portable_ns"], timing["median_ns"]) == (2_500_003, 1_000_003)
+
+
+def test_a_variant_that_cannot_be_made_has_a_line_that_says_why() -> None:
+    refused = measured_row(Made("int8", None, refused="nothing to quantise"), Path("x.onnx"), load_speech(None), print)
+    noted = replace(row("fp16", 1.0, 0.9, 1.1), note="3 of 4 parts", refused="differs from torch")
+    lines = table([row("fp32", None, None, None), refused, noted]).splitlines()
+    assert lines[3] == "| int8 | refused | | | | | | |"
+    assert lines[5:] == [
+        "",
+        "- fp16: 3 of 4 parts",
+        "- int8 is refused: nothing to quantise",
+        "- fp16 is refused: differs from torch",
+    ]
+
+
+def test_the_page_shows_the_committed_results() -> None:
+    results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    page = PAGE.read_text(encoding="utf-8")
+    assert filled(page, block(results)) == page
+    assert results["model_sha256"][:16] in page
