@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks.registry.__main__ import Taken, fill, table
-from benchmarks.release.__main__ import HEAD, Transcript, UnexpectedError, shortened
+from benchmarks.release.__main__ import HEAD, TRANSCRIPT, Transcript, UnexpectedError, shortened
 
 RESULTS = Path("benchmarks/registry/results.json")
 
@@ -49,6 +49,15 @@ def test_a_command_that_ends_otherwise_stops_the_transcript(tmp_path: Path) -> N
     assert transcript.text.endswith("exit status 2\n")
     with pytest.raises(UnexpectedError, match="voiceflow list nothing ended with 2, not 0"):
         transcript.run("voiceflow list nothing")
+
+
+def test_the_committed_transcript_ends_in_a_promoted_version_without_a_waiver() -> None:
+    text = TRANSCRIPT.read_text(encoding="utf-8")
+    assert "waive" not in text
+    assert text.count("MET  ") >= 2
+    assert "voiceflow: 1.0.1 is too small a step from 1.0.0: the change is minor" in text
+    assert "1.1.0  prod" in text
+    assert str(Path.home()) not in text
 
 
 def test_the_usage_of_both_is_told() -> None:
