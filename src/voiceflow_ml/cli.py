@@ -18,6 +18,7 @@ from voiceflow_ml.commands import (
     doctor,
     evaluate,
     export,
+    gcp,
     init,
     model,
     registry,
@@ -40,6 +41,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
 app.add_typer(report.app, name="report")
 app.add_typer(contract.app, name="contract")
+app.add_typer(gcp.app, name="gcp")
 compare.register(app)
 registry.register(app)
 export.register(app)

@@ -19,7 +19,8 @@ The tree::
     │   ├── RefusedError              the service says that the request is wrong, or may not be made
     │   ├── BusyError                 the service has too much to do, and says when to come back
     │   └── AnswerError               the service failed, or answered what nobody can read
-    └── ResultError                   a result file that cannot be read or written
+    ├── ResultError                   a result file that cannot be read or written
+    └── CloudError                    a cloud that refuses, fails or takes back what a plan asks for
 
 A message is one sentence a user can act on: what is wrong (with the value),
 what would be right, and where.
@@ -108,3 +109,7 @@ class AnswerError(ClientError):
 
 class ResultError(VoiceflowError):
     """A result file cannot be read or written."""
+
+
+class CloudError(VoiceflowError):
+    """A cloud refuses, fails or takes back what a plan asks for, or what ran there failed."""

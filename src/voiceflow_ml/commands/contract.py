@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -124,10 +125,11 @@ def verify_server_command(
             checks.append(
                 server_latency(server, wanted, folder, limit_ns=limit_ns, time_budget_ns=budget_ns, watch=line.watch)
             )
-    _show(checks)
+    show_checks(checks)
 
 
-def _show(checks: list[Check]) -> None:
+def show_checks(checks: Sequence[Check]) -> NoReturn:
+    """Print each check and how many passed, and exit with 1 when one did not."""
     broken = [check for check in checks if check.problem]
     for check in checks:
         typer.echo(
