@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from voiceflow_ml.errors import ConfigError
-from voiceflow_ml.hardware.targets import CUDA_PROVIDERS, TARGETS
+from voiceflow_ml.hardware.cuda_provider import CUDA_PROVIDERS
+from voiceflow_ml.hardware.targets import TARGETS
 from voiceflow_ml.sla.load import parse_sla
 from voiceflow_ml.sla.objectives import Sla
 

@@ -110,6 +110,10 @@ class Plan:
         if self.disk_gb < 50:
             raise ConfigError(f"disk of {self.disk_gb} GB: the image needs at least 50")
         _check_artefacts(self.artefacts)
+        if self.serve and len(_contract_folders(self.artefacts)) > 1:
+            raise ConfigError(
+                "the deployment has several contract.json, and a machine serves one model; leave one there"
+            )
 
     @property
     def machine(self) -> str:
@@ -120,6 +124,12 @@ class Plan:
     def folder(self) -> str:
         """Where everything of this run is in the store, relative to it."""
         return f"runs/{self.run_id}"
+
+    @property
+    def served_model(self) -> str:
+        """What the service is started with: the folder of the one contract among the artefacts, else what ships."""
+        folders = _contract_folders(self.artefacts)
+        return f"./{folders[0]}" if folders else "builtin:fast-cnn"
 
     @property
     def wheel(self) -> str:
@@ -207,6 +217,11 @@ def _check_artefacts(artefacts: Sequence[Artefact]) -> None:
         raise ConfigError(
             f"the deployment has {len(wheels)} wheels of voiceflow-ml, one is needed: pip wheel --no-deps ."
         )
+
+
+def _contract_folders(artefacts: Sequence[Artefact]) -> list[str]:
+    paths = [each.name.rpartition("/") for each in artefacts]
+    return [folder for folder, _, name in paths if folder and name == "contract.json"]
 
 
 def _is_our_wheel(name: str) -> bool:

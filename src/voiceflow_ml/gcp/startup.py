@@ -20,8 +20,9 @@ def render_startup(plan: Plan) -> str:
         "STORE": plan.store.rstrip("/"),
         "GPU": GPU,
         "TARGET": TARGET,
+        "MODEL": plan.served_model,
         "WHEEL": plan.wheel,
-        "EXTRAS": "gpu,serve" if plan.serve else "gpu",
+        "EXTRAS": "serve-gpu" if plan.serve else "gpu",
         # A machine that may be taken back shares its host with whoever pays more: its numbers bind nobody.
         "POLICY": "report-only" if plan.spot else "strict",
         "SERVE": "yes" if plan.serve else "no",

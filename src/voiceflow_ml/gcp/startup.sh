@@ -75,6 +75,6 @@ if [[ $SERVE == yes ]]; then
   enter serve
   # On loopback alone: who may come in is decided by the tunnel.
   systemd-run --unit=voiceflow-serve --working-directory="$work/files" \
-    "$work/venv/bin/voiceflow" serve --gpu "$GPU" --host 127.0.0.1 --port 8000
+    "$work/venv/bin/voiceflow" serve --set target="$TARGET" --model "$MODEL" --host 127.0.0.1 --port 8000
 fi
 enter done

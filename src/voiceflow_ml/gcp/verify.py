@@ -12,8 +12,8 @@ from voiceflow_ml.errors import CloudError, ContractError
 from voiceflow_ml.files import atomic_path, hash_file
 from voiceflow_ml.gcp.plan import TARGET, Plan
 from voiceflow_ml.gcp.watch import read_ending
+from voiceflow_ml.hardware.cuda_provider import CUDA_PROVIDERS
 from voiceflow_ml.hardware.evidence import Severity, invalid_reasons
-from voiceflow_ml.hardware.targets import CUDA_PROVIDERS
 from voiceflow_ml.latency import Outcome
 from voiceflow_ml.models.shipped import shipped_model_path
 from voiceflow_ml.registry.store import Store

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from voiceflow_ml.errors import ConfigError
-from voiceflow_ml.hardware.targets import CUDA_PROVIDERS, Target
+from voiceflow_ml.hardware.cuda_provider import CUDA_PROVIDERS
+from voiceflow_ml.hardware.targets import Target
 
 
 class Boundary(StrEnum):

@@ -6,9 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from voiceflow_ml.errors import TargetError
-
-CUDA_PROVIDERS = ("CUDAExecutionProvider", "CudaPluginExecutionProvider")
-"""The plugin build of ONNX Runtime's CUDA provider registers under the second name."""
+from voiceflow_ml.hardware.cuda_provider import CUDA_OPTIONS, CUDA_PROVIDERS
 
 
 @dataclass(frozen=True)
@@ -151,16 +149,6 @@ def _peaks(source: str, *, memory_gb_per_s: float, cache_mib: int, **tera_per_s:
     flops_per_s = {precision: value * 1e12 for precision, value in tera_per_s.items()}
     return Peaks(flops_per_s, memory_gb_per_s * 1e9, cache_mib * 2**20, f"NVIDIA {source} data sheet, dense")
 
-
-CUDA_OPTIONS: Mapping[str, str] = {
-    # With a fixed shape and a warm-up the exhaustive search is paid before anything is timed.
-    "cudnn_conv_algo_search": "EXHAUSTIVE",
-    "arena_extend_strategy": "kNextPowerOfTwo",
-    "do_copy_in_default_stream": "1",
-    "enable_cuda_graph": "0",
-    "use_tf32": "1",
-}
-"""ONNX Runtime's own defaults, written out: what is not said cannot be compared."""
 
 CPU = Target("cpu", "", None, ("CPUExecutionProvider",))
 

@@ -20,6 +20,7 @@ from voiceflow_ml.contract.diff import Level
 from voiceflow_ml.contract.model_file import KNOWN_DOMAINS
 from voiceflow_ml.contract.tensors import tensor_changes
 from voiceflow_ml.errors import ModelFileError
+from voiceflow_ml.hardware.targets import CPU, Target
 from voiceflow_ml.inference.ort import ORT_DTYPES
 from voiceflow_ml.registry.registry import utc_now
 from voiceflow_ml.service.priority import run_giving_way
@@ -42,11 +43,13 @@ class LoadingPlan:
 
     Attributes:
         threads: of one inference.
+        target: where it runs.
         niceness: of the thread that loads, 0 to 19: how much it gives way to the threads that serve.
         smoke: how a version's speed is tried.
     """
 
     threads: int = 1
+    target: Target = CPU
     niceness: int = 10
     smoke: Smoke = field(default_factory=Smoke)
 
@@ -133,6 +136,7 @@ class Loader:
                 contract=staged.contract,
                 loaded_at=self._now().isoformat(timespec="seconds"),
                 threads=self._plan.threads,
+                target=self._plan.target,
             )
         except ModelFileError as error:
             sentence = str(error).replace(f"{staged.path.parent}/", "")

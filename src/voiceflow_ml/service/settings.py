@@ -37,6 +37,7 @@ class ServeSettings(BaseSettings):
     model: str = Field(
         "builtin:fast-cnn", description="builtin:fast-cnn, a folder of an export, or with registry a model's name."
     )
+    target: str = Field("cpu", description="Hardware that it runs on: cpu, or a GPU such as cuda-t4.")
     registry: str = Field("", description="Address of a registry: file:///folder, gs://... or s3://...")
     channel: str = Field("prod", description="Channel of the registry whose version is served.")
     poll_channel_s: float = Field(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from voiceflow_ml.contract import read_contract
 from voiceflow_ml.errors import ConfigError
 from voiceflow_ml.models.shipped import MODEL_NAME
-from voiceflow_ml.service.loading import Loader
+from voiceflow_ml.service.loading import Loader, LoadingPlan
 from voiceflow_ml.service.logs import say
 from voiceflow_ml.service.metrics import Metrics
 from voiceflow_ml.service.parts import Parts
@@ -21,6 +21,7 @@ from voiceflow_ml.service.settings import ServeSettings
 from voiceflow_ml.service.slot import ModelSlot
 from voiceflow_ml.service.sources import BUILTIN
 from voiceflow_ml.service.swaps import Kind, SwapRecord
+from voiceflow_ml.service.target import serving_target
 from voiceflow_ml.service.watching import ChannelWatch
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def open_slot(settings: ServeSettings, metrics: Metrics) -> tuple[ModelSlot, str
         VoiceflowError: the version cannot be served, or the settings contradict each other.
     """
     model, source, registry = _source(settings)
+    plan = LoadingPlan(target=serving_target(settings.target))
 
     def note(record: SwapRecord) -> None:
         status = slot.status()
@@ -74,7 +76,7 @@ def open_slot(settings: ServeSettings, metrics: Metrics) -> tuple[ModelSlot, str
             reason=record.reason,
         )
 
-    slot = ModelSlot(Loader(model, registry), on_record=note)
+    slot = ModelSlot(Loader(model, registry, plan=plan), on_record=note)
     # Before the load: what is promoted while it goes on is then a promotion to come.
     watch = _watch(slot, registry, settings) if settings.poll_channel_s else None
     slot.load(source)

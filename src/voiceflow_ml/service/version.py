@@ -14,8 +14,10 @@ from voiceflow_ml.contract.golden import Arrays
 from voiceflow_ml.diarization.config import DiarizationConfig
 from voiceflow_ml.diarization.segmenter import Segmentation, Segmenter
 from voiceflow_ml.errors import ModelFileError
-from voiceflow_ml.hardware.targets import CPU
+from voiceflow_ml.hardware.evidence import Severity
+from voiceflow_ml.hardware.targets import CPU, Target
 from voiceflow_ml.inference.ort_session import make_session
+from voiceflow_ml.inference.placement import placement_finding, recorded_placement
 
 _DIARIZING = ("powerset_logits", "embeddings")
 
@@ -70,7 +72,15 @@ class LoadedVersion:
 
 
 def open_version(
-    path: Path, *, model: str, version: str, digest: str, contract: Contract, loaded_at: str, threads: int = 1
+    path: Path,
+    *,
+    model: str,
+    version: str,
+    digest: str,
+    contract: Contract,
+    loaded_at: str,
+    threads: int = 1,
+    target: Target = CPU,
 ) -> LoadedVersion:
     """Open a model file.
 
@@ -82,9 +92,14 @@ def open_version(
         contract: what it keeps.
         loaded_at: ISO 8601, UTC.
         threads: of one inference; the server runs several at once.
+        target: where it runs.
 
     Raises:
-        ModelFileError: it is not a model that ONNX Runtime takes.
+        ModelFileError: it is not a model that ONNX Runtime takes, or a part of it would not run on the target.
     """
-    session = make_session(path, CPU, threads=threads, spinning=False)
+    session = make_session(path, target, threads=threads, spinning=False)
+    if target.is_cuda:
+        placement = placement_finding(recorded_placement(session), target)
+        if placement.severity is Severity.INVALID:
+            raise ModelFileError(f"on {target.name} {placement.sentence}")
     return LoadedVersion(model, version, digest, contract, loaded_at, session)

@@ -8,7 +8,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from voiceflow_ml.errors import ConfigError
-from voiceflow_ml.hardware.targets import CPU, CUDA_OPTIONS, CUDA_PROVIDERS, TARGETS, Catalogue, Peaks, Target
+from voiceflow_ml.hardware.cuda_provider import CUDA_OPTIONS, CUDA_PROVIDERS
+from voiceflow_ml.hardware.targets import CPU, TARGETS, Catalogue, Peaks, Target
 from voiceflow_ml.sla.places import Places
 
 PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "int8")
