@@ -21,6 +21,7 @@ from voiceflow_ml.commands import (
     gcp,
     init,
     model,
+    pipeline,
     registry,
     report,
     serve,
@@ -42,6 +43,7 @@ app.add_typer(train.app, name="train")
 app.add_typer(report.app, name="report")
 app.add_typer(contract.app, name="contract")
 app.add_typer(gcp.app, name="gcp")
+app.add_typer(pipeline.app, name="pipeline")
 compare.register(app)
 registry.register(app)
 export.register(app)

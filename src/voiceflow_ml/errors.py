@@ -20,6 +20,7 @@ The tree::
     │   ├── BusyError                 the service has too much to do, and says when to come back
     │   └── AnswerError               the service failed, or answered what nobody can read
     ├── ResultError                   a result file that cannot be read or written
+    ├── PipelineError                 a model update that one of its steps refuses
     └── CloudError                    a cloud that refuses, fails or takes back what a plan asks for
 
 A message is one sentence a user can act on: what is wrong (with the value),
@@ -113,3 +114,7 @@ class ResultError(VoiceflowError):
 
 class CloudError(VoiceflowError):
     """A cloud refuses, fails or takes back what a plan asks for, or what ran there failed."""
+
+
+class PipelineError(VoiceflowError):
+    """A step of a model update refuses to go on; what was served before still is."""

@@ -13,7 +13,6 @@ from voiceflow_ml.commands.extras import needs_extra
 from voiceflow_ml.files import write_text_atomic
 
 if TYPE_CHECKING:
-    from voiceflow_ml.contract import Promise
     from voiceflow_ml.export import ExportResult
 
 _EXPORT_HELP = """\
@@ -57,6 +56,7 @@ def export_command(
     with needs_extra("export"):
         from voiceflow_ml.export import ExportOptions, export, load_source, load_speech  # noqa: PLC0415
         from voiceflow_ml.export.options import parse_precisions  # noqa: PLC0415
+        from voiceflow_ml.export.promised import promises_for  # noqa: PLC0415
     precisions = parse_precisions(precision)
     source = load_source(checkpoint)
     folder = data or (DEFAULT_DATA_DIR if (DEFAULT_DATA_DIR / "manifest.json").is_file() else None)
@@ -71,7 +71,7 @@ def export_command(
         with needs_extra("evaluate"):
             importlib.import_module("pyannote.metrics.diarization")
     speech = load_speech(folder, conversations=conversations, recordings=recordings or ())
-    options = ExportOptions(precisions, tune, _promises(sla, source.name), licence)
+    options = ExportOptions(precisions, tune, promises_for(sla, source.name) if sla else (), licence)
     result = export(source, out, speech, options, say=typer.echo)
     _write_card(result)
     for line in _lines(result):
@@ -91,20 +91,6 @@ def export_triton_command(
         from voiceflow_ml.export.triton import TritonOptions, export_triton  # noqa: PLC0415
     folder = export_triton(model, repository, TritonOptions(version, kind, instances, largest_batch))
     typer.echo(f"{folder}: config.pbtxt and {version}/model.onnx")
-
-
-def _promises(sla: Path | None, model: str) -> tuple[Promise, ...]:
-    from voiceflow_ml.contract import Promise  # noqa: PLC0415
-    from voiceflow_ml.sla.load import load_sla  # noqa: PLC0415
-
-    if sla is None:
-        return ()
-    return tuple(
-        Promise(str(objective.stage), objective.target, objective.statistic, objective.limit_ns)
-        for promise in load_sla(sla).promises
-        for objective in promise.objectives
-        if objective.model == model
-    )
 
 
 def _write_card(result: ExportResult) -> None:

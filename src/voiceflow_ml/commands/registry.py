@@ -72,11 +72,11 @@ def publish_command(
     from voiceflow_ml.registry.gates import Tolerances  # noqa: PLC0415
     from voiceflow_ml.registry.publish import Terms, publish  # noqa: PLC0415
 
-    tolerances, waived = Tolerances(der_tolerance), _waived(waive or [])
+    tolerances, waived = Tolerances(der_tolerance), waivers(waive or [])
     model = read_contract(folder).model
     # Releases of others may come without the record that a card is rendered from.
     card = _card if (folder / f"{model}.json").is_file() else None
-    terms = Terms(_who(who), channel, _results(results or []), waived, tolerances, card)
+    terms = Terms(user_name(who), channel, _results(results or []), waived, tolerances, card)
     with needs_extra("export"):
         manifest = publish(_open(registry, model), folder, version, terms, typer.echo)
     against = f", {manifest.level} against {manifest.base}" if manifest.base else ", the first version"
@@ -90,7 +90,7 @@ def promote_command(
 ) -> None:
     """Put a version into use in a channel."""
     model, number = _reference(version)
-    promotion = _open(registry, model).promote(number, channel, who=_who(who), why=why)
+    promotion = _open(registry, model).promote(number, channel, who=user_name(who), why=why)
     typer.echo(f"{channel} of {model} is {promotion.version} now (promotion {promotion.number})")
 
 
@@ -102,7 +102,7 @@ def rollback_command(
     who: _Who = None,
 ) -> None:
     """Put into use again what a channel had before; once more goes one further back."""
-    promotion = _open(registry, model).rollback(channel, who=_who(who), why=why)
+    promotion = _open(registry, model).rollback(channel, who=user_name(who), why=why)
     typer.echo(f"{channel} of {model} is {promotion.version} again (promotion {promotion.number})")
 
 
@@ -151,7 +151,7 @@ def verify_command(
 def yank_command(version: _Version, registry: _Url, why: _Why, who: _Who = None) -> None:
     """Mark a version so that it is never promoted again; fetching it by its number still works."""
     model, number = _reference(version)
-    _open(registry, model).yank(number, who=_who(who), why=why)
+    _open(registry, model).yank(number, who=user_name(who), why=why)
     typer.echo(f"{model} {number} is yanked: {why}")
 
 
@@ -178,14 +178,24 @@ def _reference(text: str) -> tuple[str, str]:
     return model, name
 
 
-def _who(given: str | None) -> str:
+def user_name(given: str | None) -> str:
+    """The name that was given, or that of the user.
+
+    Raises:
+        ConfigError: neither.
+    """
     try:
         return given or getpass.getuser()
     except (OSError, KeyError):
         raise ConfigError("the user has no name here; say who does this with --who") from None
 
 
-def _waived(texts: list[str]) -> dict[str, str]:
+def waivers(texts: list[str]) -> dict[str, str]:
+    """Gate -> reason, from ``GATE=REASON``.
+
+    Raises:
+        ConfigError: one without a reason.
+    """
     waived = {}
     for text in texts:
         gate, separator, reason = text.partition("=")

@@ -1,0 +1,99 @@
+"""``voiceflow pipeline run``: a model update from a checkpoint to what users get, each step with its proof."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from voiceflow_ml.commands.extras import needs_extra
+from voiceflow_ml.commands.registry import REGISTRY_VARIABLE, user_name, waivers
+from voiceflow_ml.errors import PipelineError
+
+_RUN_HELP = """\
+Update a model: train or take a checkpoint, export, compare contracts, choose a version, measure the SLA on every \
+declared target, publish, try as a canary, promote; or roll back.
+
+SOURCE is a checkpoint, or the folder of an export. Each step that was done with the same inputs is not done again: \
+the same command goes on where it stopped. A step that refuses says why, and what users get stays as it was.
+
+\b
+Examples:
+  voiceflow pipeline run runs/fast-cnn/checkpoint.pt --registry gs://bucket/models
+  voiceflow pipeline run out --registry file:///srv/models --results reports/gcp/20260101-120000-abcd
+  voiceflow pipeline run --train "fast-cnn --preset small --data data/speech" --registry file:///srv/models
+
+\b
+Exit status:
+  0  promoted
+  1  a step refuses
+  2  wrong usage
+"""
+
+app = typer.Typer(help="Update a model from a checkpoint to what users get.", no_args_is_help=True)
+
+
+@app.callback()
+def _main() -> None:
+    """Update a model from a checkpoint to what users get."""
+
+
+@app.command("run", help=_RUN_HELP)
+def run_command(
+    registry: Annotated[
+        str,
+        typer.Option(envvar=REGISTRY_VARIABLE, help="file:///folder, gs://bucket/folder or s3://bucket/folder."),
+    ],
+    source: Annotated[Path | None, typer.Argument(help="A checkpoint, or the folder of an export.")] = None,
+    train: Annotated[str, typer.Option(help="Words of voiceflow train, to train first.")] = "",
+    work: Annotated[Path, typer.Option(help="Folder of this update; the same one goes on.")] = Path("runs/update"),
+    sla: Annotated[Path, typer.Option(help="The promises.")] = Path("sla.toml"),
+    precision: Annotated[str, typer.Option(help="fp32, fp16, int8, joined by commas.")] = "fp32",
+    data: Annotated[Path | None, typer.Option(help="Folder of speech data (default: the shipped speech).")] = None,
+    version: Annotated[str, typer.Option(help="Version to publish (default: the smallest that will do).")] = "",
+    gpu: Annotated[list[str] | None, typer.Option(help="GPU of this machine to measure on; may repeat.")] = None,
+    results: Annotated[
+        list[Path] | None, typer.Option(help="Session of another machine about the same file; may repeat.")
+    ] = None,
+    waive: Annotated[list[str] | None, typer.Option(help="GATE=REASON: der, or sla:TARGET; may repeat.")] = None,
+    channel: Annotated[str, typer.Option(help="What users get.")] = "prod",
+    canary: Annotated[str, typer.Option(help="Where it is tried before.")] = "canary",
+    measuring: Annotated[str, typer.Option(help="Further options of pytest, such as --sla-time-budget=60s.")] = "",
+    who: Annotated[str | None, typer.Option(help="Who does it (default: the name of the user).")] = None,
+) -> None:
+    """Run a model update; the help text is ``_RUN_HELP``."""
+    with needs_extra("export"):
+        import onnx  # noqa: F401, PLC0415
+    with needs_extra("registry"):
+        import fsspec  # noqa: F401, PLC0415
+        import semver  # noqa: F401, PLC0415
+    with needs_extra("serve"):
+        import uvicorn  # noqa: F401, PLC0415
+
+        from voiceflow_ml.pipeline.plan import PipelinePlan  # noqa: PLC0415
+        from voiceflow_ml.pipeline.run import run  # noqa: PLC0415
+    plan = PipelinePlan(
+        work=work,
+        registry=registry,
+        sla=sla,
+        who=user_name(who),
+        source=source,
+        train=tuple(shlex.split(train)),
+        precision=precision,
+        data=data,
+        version=version,
+        gpus=tuple(gpu or ()),
+        results=tuple(results or ()),
+        waived=waivers(waive or []),
+        channel=channel,
+        canary=canary,
+        measuring=tuple(shlex.split(measuring)),
+    )
+    try:
+        promoted = run(plan, typer.echo)
+    except PipelineError as error:
+        typer.echo(f"refused: {error}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"{channel} is {promoted} now")
