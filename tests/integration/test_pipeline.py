@@ -18,9 +18,9 @@ from voiceflow_ml.cli import app
 from voiceflow_ml.contract import Promise
 from voiceflow_ml.contract.server import Check
 from voiceflow_ml.errors import ConfigError
+from voiceflow_ml.files import hash_file
 from voiceflow_ml.pipeline.journal import Journal, StepRecord
 from voiceflow_ml.pipeline.plan import PipelinePlan
-from voiceflow_ml.pipeline.proof import write_sla
 from voiceflow_ml.registry.publish import publish
 from voiceflow_ml.registry.registry import Registry
 from voiceflow_ml.registry.store import Store
@@ -234,13 +234,15 @@ def test_the_file_that_is_measured_is_the_exported_one_and_inputs_stay_where_the
     )
     bench.sla.write_text(text, encoding="utf-8")
     source = bench.release("first")
-    plan = PipelinePlan(bench.folder / "work", bench.url, bench.sla, "tests", source=source)
-    content = tomllib.loads(write_sla(plan, NAME, source / "tiny.onnx").read_text(encoding="utf-8"))
+    out = bench.folder / "elsewhere" / "update.toml"
+    done = CliRunner().invoke(app, ["pipeline", "sla", str(source), "--sla", str(bench.sla), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    content = tomllib.loads(out.read_text(encoding="utf-8"))
     assert content["models"] == {
         NAME: {
             "file": str(source / "tiny.onnx"),
             "inputs": {"x": str(bench.folder / 'voices/a "b" \u00e9.wav')},
-            "sha256": content["models"][NAME]["sha256"],
+            "sha256": hash_file(source / "tiny.onnx"),
         }
     }
     assert [entry["target"] for entry in content["objective"]] == ["cpu"]

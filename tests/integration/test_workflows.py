@@ -11,8 +11,10 @@ import textwrap
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from google.auth import identity_pool
 
 from tests.unit.result_set import INVALID, MET, RESULTS, SESSION
 from voiceflow_ml.results.record import Result
@@ -22,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 OURS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 WORKFLOWS = [*OURS, ROOT / "reports" / "templates" / "init" / "latency.yml"]
 GATE = ROOT / ".github" / "workflows" / "gate.yml"
+UPDATE = ROOT / ".github" / "workflows" / "model-update.yml"
 COMMENT = ROOT / ".github" / "workflows" / "comment.yml"
 USES = re.compile(r"uses: (?P<action>[\w./-]+)@(?P<commit>\S+)(?P<version>.*)")
 
@@ -59,7 +62,7 @@ def script_of(workflow: Path, step: str) -> str:
 
 
 def test_there_are_workflows_to_look_at() -> None:
-    assert [path.name for path in OURS] == ["comment.yml", "gate.yml"]
+    assert [path.name for path in OURS] == ["comment.yml", "gate.yml", "model-update.yml"]
 
 
 @every_workflow
@@ -103,7 +106,9 @@ def test_a_job_ends_and_a_machine_of_ours_runs_no_code_of_strangers(workflow: Pa
         assert "timeout-minutes:" in text
         if "vars.T4_RUNNER }}" in text:
             assert "vars.T4_RUNNER != ''" in text
-            assert "github.event.pull_request.head.repo.full_name == github.repository" in text
+            # By hand and from main, or never for a fork.
+            by_hand = "pull_request" not in workflow.read_text(encoding="utf-8") and "refs/heads/main" in text
+            assert by_hand or "github.event.pull_request.head.repo.full_name == github.repository" in text
 
 
 def test_the_comment_runs_nothing_of_the_pull_request() -> None:
@@ -158,6 +163,68 @@ def test_without_a_t4_the_report_is_of_the_cpu_and_says_what_is_missing(tmp_path
     assert "1 of 2 declared promises has no measurement: wav2vec2 · model-inference · cuda-t4" in comment
     for name in ("performance.html", "bencher.json", "openmetrics.txt"):
         assert (tmp_path / "joint" / name).is_file()
+
+
+def test_only_the_last_job_of_a_model_update_can_write_anywhere() -> None:
+    text = UPDATE.read_text(encoding="utf-8")
+    found = jobs(text)
+    assert list(found) == ["export", "sla-t4", "release"]
+    assert re.findall(r"^permissions: (.*)$", text, re.MULTILINE) == ["{}"]
+    assert [name for name, job in found.items() if re.search(r": write\b", job)] == ["release"]
+    assert re.findall(r"^      ([\w-]+): write", found["release"], re.MULTILINE) == ["id-token"]
+    assert "environment: model-registry" in found["release"]
+    assert "secrets." not in text
+    assert "pull_request" not in text
+    # What a person types is data: it stands in env alone.
+    for step in re.findall(r"run: (?:\|\n)?((?:.|\n)*?)(?=\n      - |\Z)", text):
+        assert "${{ inputs." not in step.partition("env:")[0]
+
+
+def test_the_job_says_who_it_is_without_a_key(tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PROVIDER": "projects/1/locations/global/workloadIdentityPools/p/providers/q",
+        "ACCOUNT": "registry@my-project.iam.gserviceaccount.com",
+        "CREDENTIALS": str(tmp_path / "registry.json"),
+        "ACTIONS_ID_TOKEN_REQUEST_URL": "https://token.example/?api-version=2.0",
+        "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "the job's own",
+    }
+    command = ["bash", "-eo", "pipefail", "-c", script_of(UPDATE, "say who this job is")]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    file = tmp_path / "registry.json"
+    assert file.stat().st_mode & 0o077 == 0
+    # Google's own library reads it.
+    read: Any = identity_pool.Credentials.from_file  # the library does not type it
+    credentials = read(str(file))
+    assert credentials.service_account_email == "registry@my-project.iam.gserviceaccount.com"
+    assert "the job's own" not in done.stdout + done.stderr
+
+
+def update_command(folder: Path) -> list[str]:
+    """The words with which the last job calls the pipeline, by a stand-in for it."""
+    voiceflow = folder / "bin" / "voiceflow"
+    voiceflow.parent.mkdir(exist_ok=True)
+    voiceflow.write_text('#!/bin/sh\nprintf "%s\\n" "$@" > words\n', encoding="utf-8")
+    voiceflow.chmod(0o755)
+    environment = {
+        **os.environ,
+        "PATH": f"{voiceflow.parent}:{os.environ['PATH']}",
+        "VERSION": "",
+        "GITHUB_ACTOR": "a b",
+    }
+    command = ["bash", "-eo", "pipefail", "-c", script_of(UPDATE, "measure on this CPU, publish, try, promote")]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return (folder / "words").read_text(encoding="utf-8").split("\n")[:-1]
+
+
+def test_the_update_is_the_local_command_with_the_verdicts_of_the_t4_where_there_are_any(tmp_path: Path) -> None:
+    words = ["pipeline", "run", "update", "--work", "work", "--sla", "sla.toml", "--version", "", "--who", "a b"]
+    assert update_command(tmp_path) == words
+    (tmp_path / "results-t4" / "results").mkdir(parents=True)
+    assert update_command(tmp_path) == [*words, "--results", "results-t4"]
 
 
 _STEPS = ("read the comment", "post it")

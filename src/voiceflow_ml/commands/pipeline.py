@@ -1,4 +1,4 @@
-"""``voiceflow pipeline run``: a model update from a checkpoint to what users get, each step with its proof."""
+"""``voiceflow pipeline run | sla``: a model update from a checkpoint to what users get, each step with its proof."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from voiceflow_ml.commands.extras import needs_extra
 from voiceflow_ml.commands.registry import REGISTRY_VARIABLE, user_name, waivers
 from voiceflow_ml.errors import PipelineError
+from voiceflow_ml.files import hash_file
 
 _RUN_HELP = """\
 Update a model: train or take a checkpoint, export, compare contracts, choose a version, measure the SLA on every \
@@ -33,11 +34,6 @@ Exit status:
 """
 
 app = typer.Typer(help="Update a model from a checkpoint to what users get.", no_args_is_help=True)
-
-
-@app.callback()
-def _main() -> None:
-    """Update a model from a checkpoint to what users get."""
 
 
 @app.command("run", help=_RUN_HELP)
@@ -97,3 +93,18 @@ def run_command(
         typer.echo(f"refused: {error}", err=True)
         raise typer.Exit(1) from None
     typer.echo(f"{channel} is {promoted} now")
+
+
+@app.command("sla")
+def sla_command(
+    export: Annotated[Path, typer.Argument(help="Folder of an export.")],
+    out: Annotated[Path, typer.Option(help="File to write, for pytest on another machine.")],
+    sla: Annotated[Path, typer.Option(help="The promises.")] = Path("sla.toml"),
+) -> None:
+    """Write the promises about an exported file, held to its hash, for a machine that only measures."""
+    from voiceflow_ml.pipeline.proof import write_sla  # noqa: PLC0415
+    from voiceflow_ml.registry.release import read_release  # noqa: PLC0415
+
+    release = read_release(export)
+    write_sla(sla, release.contract.model, release.primary, out)
+    typer.echo(f"{out}: {release.contract.model}, SHA-256 {hash_file(release.primary)}")

@@ -34,7 +34,10 @@ def prove(update: Update, _before: Outputs) -> Outputs:
         RegistryError: a declared target has no verdict about this file, here or among the given results.
     """
     plan, model = update.plan, update.contract.model
-    derived = write_sla(plan, model, update.model_file)
+    derived = plan.work / "sla" / f"{model}.toml"
+    write_sla(plan.sla, model, update.model_file, derived)
+    # pytest takes its settings from here, and not from a project that the work folder may lie in.
+    write_text_atomic(derived.parent / "pytest.ini", "[pytest]\n")
     reports = plan.work / "reports"
     command = _command(plan, derived, reports)
     update.say("measuring: " + " ".join(command[1:]))
@@ -61,18 +64,23 @@ def measured_results(plan: PipelinePlan) -> list[Result]:
     return [*_newest(plan.work / "reports", 0), *given_results(plan)]
 
 
-def write_sla(plan: PipelinePlan, model: str, file: Path) -> Path:
-    """Write the promises of a model about the exported file, held to its hash.
+def write_sla(sla: Path, model: str, file: Path, path: Path) -> None:
+    """Write the promises of a model about an exported file, held to its hash.
+
+    Args:
+        sla: the promises; inputs that it names by a relative path are found from its folder.
+        model: name of the model.
+        file: what is measured in the place of the file that ``sla`` names.
+        path: where to; it lies elsewhere than ``sla``.
 
     Raises:
-        ConfigError: sla.toml does not know the model.
+        ConfigError: ``sla`` does not know the model.
     """
-    content = tomllib.loads(plan.sla.read_text(encoding="utf-8"))
+    content = tomllib.loads(sla.read_text(encoding="utf-8"))
     table = content.get("models", {}).get(model)
     if table is None:
-        raise ConfigError(f"{plan.sla} has no [models.{model}], which says what the model is fed; add it")
-    folder = plan.sla.resolve().parent
-    inputs = {name: _placed(value, folder) for name, value in table.get("inputs", {}).items()}
+        raise ConfigError(f"{sla} has no [models.{model}], which says what the model is fed; add it")
+    inputs = {name: _placed(value, sla.resolve().parent) for name, value in table.get("inputs", {}).items()}
     mine = {**table, "file": str(file.resolve()), "sha256": hash_file(file), "inputs": inputs}
     objectives = [
         entry
@@ -82,11 +90,7 @@ def write_sla(plan: PipelinePlan, model: str, file: Path) -> Path:
     kept = {"version": content["version"], "models": {model: mine}, "objective": objectives}
     if "targets" in content:
         kept["targets"] = content["targets"]
-    path = plan.work / "sla" / f"{model}.toml"
     write_text_atomic(path, "".join(f"{json.dumps(key)} = {_toml(value)}\n" for key, value in kept.items()))
-    # pytest takes its settings from here, and not from a project that the work folder may lie in.
-    write_text_atomic(path.parent / "pytest.ini", "[pytest]\n")
-    return path
 
 
 def _command(plan: PipelinePlan, derived: Path, reports: Path) -> list[str]:
