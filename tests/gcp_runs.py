@@ -168,12 +168,12 @@ def startup_script(machine: FakeMachine) -> str:
 # What the script calls; each is told to be as short as the script's own use of it allows.
 _STUBS = {
     "gcloud": """\
+verb=$2
 shift 2
-recursive=
-while [[ $1 == --* ]]; do [[ $1 == --recursive ]] && recursive=-r; shift; done
+while [[ $1 == --* ]]; do shift; done
 from=${1#file://} to=${2#file://}
 mkdir -p "$(dirname "$to")"
-cp $recursive "$from" "$to"
+if [[ $verb == rsync ]]; then mkdir -p "$to"; cp -r "$from/." "$to"; else cp "$from" "$to"; fi
 """,
     "nvidia-smi": "echo 'Tesla T4, 580.95.05'\n",
     "systemd-run": 'echo "$@" > "$VOICEFLOW_WORK/served"\n',

@@ -6,7 +6,7 @@ pytest_status=null
 
 say() { echo "voiceflow: $RUN_ID: $*"; }
 
-copy_up() { gcloud storage cp --recursive --quiet "$1" "$STORE/runs/$RUN_ID/$2"; }
+there=$STORE/runs/$RUN_ID
 
 # Whatever happens, say what, write it down last of all, and stop costing money.
 finish() {
@@ -15,7 +15,7 @@ finish() {
   say "finished: stage $stage, status $status, pytest $pytest_status"
   printf '{"run": "%s", "stage": "%s", "status": %d, "pytest": %s}\n' \
     "$RUN_ID" "$stage" "$status" "$pytest_status" > "$work/outcome.json"
-  copy_up "$work/outcome.json" outcome.json || say "the outcome could not be written to $STORE"
+  gcloud storage cp --quiet "$work/outcome.json" "$there/outcome.json" || say "the outcome could not be written to $STORE"
   if [[ $SERVE == yes && $status -eq 0 ]]; then
     say "serving until it is taken down"
   else
@@ -36,7 +36,7 @@ cd "$work/files"
 enter fetch
 while read -r _ name; do
   mkdir -p "$(dirname "$name")"
-  gcloud storage cp --quiet "$STORE/runs/$RUN_ID/artefacts/$name" "$name"
+  gcloud storage cp --quiet "$there/artefacts/$name" "$name"
 done <<< "$SHA256SUMS"
 
 enter hash
@@ -69,7 +69,8 @@ CI=true "$work/venv/bin/pytest" -m hardware --gpu="$GPU" --require-targets="$TAR
   --sla-policy="$POLICY" --sla-report="$work/reports" sla.toml || pytest_status=$?
 
 enter upload
-copy_up "$work/reports" reports
+# Not cp: where it puts a folder depends on what is there.
+gcloud storage rsync --recursive --quiet "$work/reports" "$there/reports"
 
 if [[ $SERVE == yes ]]; then
   enter serve
