@@ -1,0 +1,228 @@
+"""Both clients against real servers on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.contract_models import NAME, contracted_model
+from tests.v2_server import serving
+from tests.voice_server import VoiceServer, voicing
+from voiceflow_ml.client import AsyncClient, Client, Diarized
+from voiceflow_ml.client.answers import ServerTiming
+from voiceflow_ml.contract import read_contract
+from voiceflow_ml.contract.golden import read_golden
+from voiceflow_ml.errors import AnswerError, BusyError, ConfigError, DataError, RefusedError, UnreachableError
+from voiceflow_ml.models.shipped import shipped_speech_path
+from voiceflow_ml.rttm import Turn
+
+TURN = Turn("A", 0.5, 1.25)
+SILENCE = np.zeros(1_600, dtype=np.float32)
+
+
+@pytest.fixture(name="model", scope="module")
+def _model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return contracted_model(tmp_path_factory.mktemp("release"))
+
+
+def test_both_clients_infer_what_the_contract_says(model: Path) -> None:
+    inputs, expected = read_golden(model.parent, read_contract(model.parent).golden[0])
+
+    async def waiting(url: str) -> object:
+        async with AsyncClient(url) as client:
+            assert await client.live()
+            assert await client.ready(NAME)
+            assert (await client.metadata(NAME))["name"] == NAME
+            return (await client.infer(NAME, inputs)).outputs["y"]
+
+    with serving(model, NAME) as (url, _), Client(f"{url}/") as client:
+        assert client.live()
+        assert client.ready()
+        assert client.ready(NAME)
+        assert client.metadata(NAME)["platform"] == "onnx"
+        answer = client.infer(NAME, inputs)
+        assert answer.outputs["y"].tobytes() == expected["y"].tobytes()
+        assert answer.model == NAME
+        assert answer.timing is None
+        np.testing.assert_array_equal(asyncio.run(waiting(url)), answer.outputs["y"])
+
+
+def test_a_refused_inference_brings_the_servers_own_sentence(model: Path) -> None:
+    with serving(model, NAME) as (url, _), Client(url) as client:
+        with pytest.raises(RefusedError, match=rf"POST {url}/v2/models/{NAME}/infer: 400, .+; correct the request"):
+            client.infer(NAME, {})
+        with pytest.raises(RefusedError, match="404, no such model; ask for a model") as caught:
+            client.metadata("another")
+    assert (caught.value.status, caught.value.url) == (404, f"{url}/v2/models/another")
+
+
+def test_an_answer_that_is_none_of_the_protocol_is_said_to_be_none(model: Path) -> None:
+    words = r"status 200\) cannot be read: .*is this a voiceflow server"
+    with serving(model, NAME, "odd-answer") as (url, _), Client(url) as client, pytest.raises(AnswerError, match=words):
+        client.infer(NAME, {})
+
+
+def test_a_file_and_its_samples_are_diarized() -> None:
+    server = VoiceServer()
+    with voicing(server) as url, Client(url) as client:
+        found = client.diarize(shipped_speech_path())
+        assert found == Diarized((TURN,), "1.2.0", ServerTiming(3_500_000, 250_000, 125_000))
+        assert client.diarize(SILENCE).turns == (TURN,)
+    assert server.seen == [
+        ("/v1/diarize", "audio/wav", shipped_speech_path().stat().st_size),
+        ("/v1/diarize", "audio/wav", 44 + 2 * SILENCE.size),
+    ]
+
+
+def test_what_is_no_recording_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    server = VoiceServer()
+    with voicing(server) as url, Client(url) as client:
+        with pytest.raises(DataError, match="mix it down to mono"):
+            client.diarize(np.zeros((2, 10)))
+        with pytest.raises(DataError, match="NaN or infinity"):
+            client.diarize(np.array([np.nan]))
+        with pytest.raises(DataError, match=r"must be a \.wav or \.flac file"):
+            client.diarize(tmp_path / "speech.mp3")
+        with pytest.raises(DataError, match="No such file"):
+            client.diarize(tmp_path / "speech.wav")
+    assert server.seen == []
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "words"),
+    [
+        (413, RefusedError, "413, no. Really; send less audio at once"),
+        (500, AnswerError, "500, no. Really; its log says why"),
+        (302, AnswerError, "302, no. Really; give the address of the service itself"),
+    ],
+)
+def test_each_status_has_its_error_and_its_remedy(status: int, kind: type[Exception], words: str) -> None:
+    with voicing(VoiceServer(status=status)) as url, Client(url) as client, pytest.raises(kind, match=words):
+        client.diarize(SILENCE)
+
+
+@pytest.mark.parametrize("body", ["{}", "[]", "not JSON", '{"turns": [{"speaker": "A"}]}', '{"turns": 3}'])
+def test_turns_that_cannot_be_read_are_an_error(body: str) -> None:
+    with voicing(VoiceServer(body=body)) as url, Client(url) as client, pytest.raises(AnswerError, match="status 200"):
+        client.diarize(SILENCE)
+
+
+def test_a_busy_server_is_an_error_that_says_when_to_come_back() -> None:
+    with voicing(VoiceServer(busy=1)) as url, Client(url) as client:
+        with pytest.raises(BusyError, match=r"503, the queue is full; try again in 0\.5 s") as caught:
+            client.diarize(SILENCE)
+        assert caught.value.retry_after_s == 0.5
+
+
+def test_a_client_that_may_wait_comes_back_when_it_is_told_to() -> None:
+    waits: list[float] = []
+    with voicing(VoiceServer(busy=2)) as url, Client(url, wait_when_busy_s=1.0, sleep=waits.append) as client:
+        assert client.diarize(SILENCE).turns == (TURN,)
+    assert waits == [0.5, 0.5]
+
+
+def test_a_client_does_not_wait_longer_than_it_may() -> None:
+    waits: list[float] = []
+    with (
+        voicing(VoiceServer(busy=3)) as url,
+        Client(url, wait_when_busy_s=1.2, sleep=waits.append) as client,
+        pytest.raises(BusyError),
+    ):
+        client.diarize(SILENCE)
+    assert waits == [0.5, 0.5]
+
+
+def test_the_async_client_waits_in_the_same_way() -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    async def ask(url: str) -> Diarized:
+        async with AsyncClient(url, wait_when_busy_s=1.0, sleep=sleep) as client:
+            return await client.diarize(SILENCE)
+
+    with voicing(VoiceServer(busy=1)) as url:
+        assert asyncio.run(ask(url)).timing == ServerTiming(3_500_000, 250_000, 125_000)
+    assert waits == [0.5]
+
+
+def test_health_is_a_plain_yes_or_no() -> None:
+    with voicing(VoiceServer(busy=9)) as url, Client(url) as client:
+        assert not client.live()
+        assert not client.ready()
+
+
+def test_the_token_goes_with_what_needs_it_and_with_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = VoiceServer()
+    monkeypatch.setenv("VOICEFLOW_TOKEN", "from the environment")
+    with voicing(server) as url, Client(url, token="mine") as client, Client(url) as other:
+        assert client.load("m", version="1.2.0")["parameters"] == {"version": "1.2.0"}
+        assert other.rollback("m") == {"asked": "/v2/repository/models/m/rollback"}
+    assert server.tokens[0] == "Bearer mine"
+    assert server.tokens[-1] == "Bearer from the environment"
+
+
+def test_nobody_there_is_said_in_one_sentence() -> None:
+    with Client("http://127.0.0.1:9") as client, pytest.raises(UnreachableError, match="is the server up"):
+        client.live()
+
+    async def ask() -> None:
+        async with AsyncClient("http://127.0.0.1:9") as client:
+            await client.live()
+
+    with pytest.raises(UnreachableError, match=r"GET http://127\.0\.0\.1:9/v2/health/live: no answer"):
+        asyncio.run(ask())
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://host", "http://", ""])
+def test_what_is_no_address_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError, match="is not the address of a server"):
+        Client(url)
+
+
+def test_a_stream_gives_turns_to_who_waits() -> None:
+    with voicing(VoiceServer()) as url, Client(url) as client, client.stream() as stream:
+        assert stream.version == "1.2.0"
+        assert stream.feed(SILENCE) == ()
+        assert stream.feed(b"\0\0" * 100) == ()
+        assert stream.finish() == (TURN,)
+
+
+def test_a_stream_is_followed_by_who_does_not_wait() -> None:
+    async def chunks() -> AsyncIterator[np.ndarray]:
+        for _ in range(3):
+            yield SILENCE
+
+    async def follow(url: str) -> list[Turn]:
+        async with AsyncClient(url) as client, client.stream() as stream:
+            return [turn async for turn in stream.follow(chunks())]
+
+    with voicing(VoiceServer()) as url:
+        assert asyncio.run(follow(url)) == [TURN]
+
+
+def test_a_stream_that_is_refused_says_why() -> None:
+    words = "503, too many streams; try again in 2 s"
+    with voicing(VoiceServer(busy=1)) as url, Client(url) as client, pytest.raises(BusyError, match=words):
+        client.stream().__enter__()
+
+
+def test_a_bad_chunk_ends_the_stream_with_the_servers_sentence() -> None:
+    with voicing(VoiceServer()) as url, Client(url) as client, client.stream() as stream:
+        with pytest.raises(AnswerError, match="the stream ended: a chunk must be whole samples"):
+            stream.feed(b"\0")
+        with pytest.raises(AnswerError, match="the server ended the stream"):
+            stream.feed(SILENCE)
+
+
+def test_a_stream_that_is_not_open_is_said_to_be_closed() -> None:
+    with Client("http://127.0.0.1:9") as client:
+        with pytest.raises(AnswerError, match="is not open"):
+            client.stream().feed(SILENCE)
+        with pytest.raises(UnreachableError, match="is the server up"), client.stream():
+            pass
