@@ -20,6 +20,7 @@ from voiceflow_ml.commands import (
     export,
     gcp,
     init,
+    load,
     model,
     pipeline,
     registry,
@@ -54,6 +55,7 @@ app.command("init")(init.init_command)
 app.command("calibrate")(calibrate.calibrate_command)
 app.command("diarize")(diarize.diarize_command)
 app.command("evaluate")(evaluate.evaluate_command)
+app.command("load", help=load.HELP)(load.load_command)
 app.command("evaluate-segmentation")(model.evaluate_command)
 
 
