@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from aiohttp import WSMsgType, web
 
-TURN = {"speaker": "A", "start_s": 0.5, "duration_s": 1.25}
-TIMING = "model-inference;dur=3.5, server-processing;dur=0.25, queue;dur=0.125"
+TURN = {"speaker": "A", "start_s": 0.5, "end_s": 1.75}
+TIMING = "queue;dur=0.125, inference;dur=3.5, total;dur=3.75"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -46,7 +46,7 @@ class VoiceServer:
         if self.status != 200:
             return web.json_response({"error": "no. Really"}, status=self.status)
         text = self.body or json.dumps({"turns": [TURN]})
-        headers = {"Server-Timing": TIMING, "X-Model-Version": "1.2.0"}
+        headers = {"Server-Timing": TIMING, "Voiceflow-Version": "1.2.0"}
         return web.Response(text=text, content_type="application/json", headers=headers)
 
     async def admin(self, request: web.Request) -> web.StreamResponse:
@@ -57,25 +57,36 @@ class VoiceServer:
         return web.json_response({}, status=503 if self.busy else 200)
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
-        if self.busy:
-            return web.json_response({"error": "too many streams"}, status=503, headers={"Retry-After": "2"})
+        if self.status == 404:
+            return web.json_response({"error": "no streams here"}, status=404)
         socket = web.WebSocketResponse()
         await socket.prepare(request)
-        await socket.send_json({"model_version": "1.2.0"})
+        if self.busy:
+            await socket.receive()
+            await self.refuse(socket, "too many streams", 1013)
         async for message in socket:
-            if message.type is WSMsgType.BINARY and len(message.data) % 2:
-                await socket.send_json({"error": "a chunk must be whole samples of 16 bits"})
-                break
-            final = message.type is WSMsgType.TEXT
-            await socket.send_json({"turns": [TURN] if final else [], "final": final})
+            if message.type is WSMsgType.BINARY:
+                if len(message.data) % 2:
+                    await self.refuse(socket, "a chunk must be whole samples of 16 bits", 1003)
+                    break
+                await socket.send_json({"type": "turns", "turns": [TURN] if len(message.data) == 200 else []})
+            elif json.loads(message.data)["type"] == "start":
+                await socket.send_json({"type": "ready", "version": "1.2.0"})
+            else:
+                await socket.send_json({"type": "done", "turns": [TURN, TURN]})
         return socket
+
+    async def refuse(self, socket: web.WebSocketResponse, sentence: str, code: int) -> None:
+        await socket.send_json({"type": "error", "message": sentence})
+        await socket.close(code=code)
 
     def app(self) -> web.Application:
         app = web.Application()
         app.router.add_post("/v1/diarize", self.diarize)
         app.router.add_get("/v1/stream", self.stream)
         app.router.add_get("/v2/health/{kind}", self.healthy)
-        app.router.add_post("/v2/repository/models/{model}/{verb}", self.admin)
+        app.router.add_post("/v2/repository/models/{model}/load", self.admin)
+        app.router.add_post("/v1/admin/rollback", self.admin)
         return app
 
 

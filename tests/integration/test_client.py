@@ -14,6 +14,7 @@ from tests.v2_server import serving
 from tests.voice_server import VoiceServer, voicing
 from voiceflow_ml.client import AsyncClient, Client, Diarized
 from voiceflow_ml.client.answers import ServerTiming
+from voiceflow_ml.client.stream import read_update
 from voiceflow_ml.contract import read_contract
 from voiceflow_ml.contract.golden import read_golden
 from voiceflow_ml.errors import AnswerError, BusyError, ConfigError, DataError, RefusedError, UnreachableError
@@ -159,10 +160,12 @@ def test_health_is_a_plain_yes_or_no() -> None:
 
 def test_the_token_goes_with_what_needs_it_and_with_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     server = VoiceServer()
-    monkeypatch.setenv("VOICEFLOW_TOKEN", "from the environment")
+    monkeypatch.setenv("VOICEFLOW_ADMIN_TOKEN", "from the environment")
     with voicing(server) as url, Client(url, token="mine") as client, Client(url) as other:
-        assert client.load("m", version="1.2.0")["parameters"] == {"version": "1.2.0"}
-        assert other.rollback("m") == {"asked": "/v2/repository/models/m/rollback"}
+        assert client.load("m", source="1.2.0", canary=0.1)["parameters"] == {"source": "1.2.0", "canary": 0.1}
+        assert client.load("m") == {"asked": "/v2/repository/models/m/load", "parameters": {}}
+        assert other.rollback() == {"asked": "/v1/admin/rollback"}
+        assert client.live()
     assert server.tokens[0] == "Bearer mine"
     assert server.tokens[-1] == "Bearer from the environment"
 
@@ -189,35 +192,57 @@ def test_a_stream_gives_turns_to_who_waits() -> None:
     with voicing(VoiceServer()) as url, Client(url) as client, client.stream() as stream:
         assert stream.version == "1.2.0"
         assert stream.feed(SILENCE) == ()
-        assert stream.feed(b"\0\0" * 100) == ()
-        assert stream.finish() == (TURN,)
+        assert stream.feed(b"\0\0" * 100) == (TURN,)
+        assert stream.finish() == (TURN, TURN)
 
 
 def test_a_stream_is_followed_by_who_does_not_wait() -> None:
     async def chunks() -> AsyncIterator[np.ndarray]:
-        for _ in range(3):
-            yield SILENCE
+        for size in (1_600, 100, 100):
+            yield SILENCE[:size]
 
     async def follow(url: str) -> list[Turn]:
         async with AsyncClient(url) as client, client.stream() as stream:
-            return [turn async for turn in stream.follow(chunks())]
+            assert stream.version == "1.2.0"
+            pieces = [turn async for turn in stream.follow(chunks())]
+            assert await stream.finish() == (TURN, TURN)
+            return pieces
 
     with voicing(VoiceServer()) as url:
-        assert asyncio.run(follow(url)) == [TURN]
+        assert asyncio.run(follow(url)) == [TURN, TURN]
 
 
-def test_a_stream_that_is_refused_says_why() -> None:
-    words = "503, too many streams; try again in 2 s"
-    with voicing(VoiceServer(busy=1)) as url, Client(url) as client, pytest.raises(BusyError, match=words):
-        client.stream().__enter__()
+@pytest.mark.parametrize(
+    ("server", "kind", "words"),
+    [
+        (VoiceServer(busy=1), BusyError, r"ended the stream \(1013\), too many streams; try again later"),
+        (VoiceServer(status=404), RefusedError, "404, no streams here; ask for a model and a path"),
+    ],
+)
+def test_a_stream_that_is_refused_says_why(server: VoiceServer, kind: type[Exception], words: str) -> None:
+    async def open_one(url: str) -> None:
+        async with AsyncClient(url) as client, client.stream():
+            pass
+
+    with voicing(server) as url:
+        with Client(url) as client, pytest.raises(kind, match=words):
+            client.stream().__enter__()
+        with pytest.raises(kind, match=words):
+            asyncio.run(open_one(url))
 
 
 def test_a_bad_chunk_ends_the_stream_with_the_servers_sentence() -> None:
-    with voicing(VoiceServer()) as url, Client(url) as client, client.stream() as stream:
-        with pytest.raises(AnswerError, match="the stream ended: a chunk must be whole samples"):
+    words = r"ended the stream \(1003\), a chunk must be whole samples of 16 bits; correct what is sent"
+
+    async def send_one(url: str) -> None:
+        async with AsyncClient(url) as client, client.stream() as stream:
+            await stream.feed(b"\0")
+
+    with voicing(VoiceServer()) as url:
+        with Client(url) as client, client.stream() as stream, pytest.raises(RefusedError, match=words):
             stream.feed(b"\0")
-        with pytest.raises(AnswerError, match="the server ended the stream"):
-            stream.feed(SILENCE)
+        with pytest.raises(RefusedError, match=words):
+            asyncio.run(send_one(url))
 
 
 def test_a_stream_that_is_not_open_is_said_to_be_closed() -> None:
@@ -226,3 +251,9 @@ def test_a_stream_that_is_not_open_is_said_to_be_closed() -> None:
             client.stream().feed(SILENCE)
         with pytest.raises(UnreachableError, match="is the server up"), client.stream():
             pass
+
+
+@pytest.mark.parametrize("frame", ["[]", "3", "not JSON", "{}", '{"type": "turns", "turns": [{}]}', b"\xff"])
+def test_a_frame_that_is_none_of_the_protocol_is_refused(frame: str | bytes) -> None:
+    with pytest.raises(AnswerError, match="a frame of the stream cannot be read"):
+        read_update(frame, "ws://127.0.0.1/v1/stream")

@@ -98,7 +98,7 @@ def test_everything_passes_a_played_network_unchanged_and_in_order() -> None:
             async with client.stream() as stream:
                 for _ in range(5):
                     assert await stream.feed(SILENCE) == ()
-                assert len(await stream.finish()) == 1
+                assert len(await stream.finish()) == 2
 
     server = VoiceServer()
     with voicing(server) as url:

@@ -30,7 +30,7 @@ class AsyncClient:
 
     Args:
         url: ``http://host:port``, with a path when the service lives below one.
-        token: for loading and rolling back; by default what ``VOICEFLOW_TOKEN`` holds.
+        token: for loading and rolling back; by default what ``VOICEFLOW_ADMIN_TOKEN`` holds.
         timeout_s: longest wait for a connection, and between two parts of an answer.
         wait_when_busy_s: how long a request may be put off in all, as ``Retry-After`` asks; 0 raises at once.
         sleep: waits for seconds.
@@ -89,13 +89,13 @@ class AsyncClient:
         """Who speaks when in a WAV or FLAC file, or in samples in [-1, 1], shape ``[n]``, at ``sample_rate_hz``."""
         return await self.send(exchanges.diarize(recording, sample_rate_hz=sample_rate_hz))
 
-    async def load(self, model: str, *, version: str = "") -> dict[str, Any]:
-        """Have the server load a version, by default the newest; returns what it says of it. Needs the token."""
-        return await self.send(exchanges.load(model, version=version))
+    async def load(self, model: str, *, source: str = "", canary: float = 0.0) -> dict[str, Any]:
+        """Have the server load a version, by default what it was started with; returns the change. Needs the token."""
+        return await self.send(exchanges.load(model, source=source, canary=canary))
 
-    async def rollback(self, model: str) -> dict[str, Any]:
-        """Have the server go back to the version before. Needs the token."""
-        return await self.send(exchanges.rollback(model))
+    async def rollback(self) -> dict[str, Any]:
+        """Have the server go back to the version before; returns the change. Needs the token."""
+        return await self.send(exchanges.rollback())
 
     def stream(self) -> AsyncStream:
         """A live stream, to be used in ``async with``; see :class:`~voiceflow_ml.client.stream.AsyncStream`."""

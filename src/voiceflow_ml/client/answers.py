@@ -14,7 +14,7 @@ from voiceflow_ml.units import NS_PER_MS
 from voiceflow_ml.wire import JSON_LENGTH_HEADER, Arrays, read_infer_answer
 
 SERVER_TIMING_HEADER = "server-timing"
-VERSION_HEADER = "x-model-version"
+VERSION_HEADER = "voiceflow-version"
 _OK = range(200, 300)
 
 
@@ -64,7 +64,7 @@ class ServerTiming:
     Attributes:
         model_inference_ns: inputs ready to outputs ready.
         server_processing_ns: request received to response sent, less the model's inference.
-        queue_ns: of the server's processing, the wait for a worker; 0 when it is not said.
+        queue_ns: of the server's processing, the wait for a thread; 0 when it is not said.
     """
 
     model_inference_ns: int
@@ -116,7 +116,9 @@ def accepted(reply: Reply) -> Reply:
 
 
 def read_timing(headers: Mapping[str, str]) -> ServerTiming | None:
-    """The ``Server-Timing`` header (https://www.w3.org/TR/server-timing/: milliseconds); None without one of ours.
+    """The ``Server-Timing`` header, ``queue``, ``inference`` and ``total`` in milliseconds; None without one of ours.
+
+    The header: https://www.w3.org/TR/server-timing/
 
     Args:
         headers: names in lower case.
@@ -128,11 +130,10 @@ def read_timing(headers: Mapping[str, str]) -> ServerTiming | None:
             key, _, value = parameter.partition("=")
             if key.strip() == "dur":
                 durations_ns[name.strip()] = _milliseconds_as_ns(value)
-    if not {"model-inference", "server-processing"} <= set(durations_ns):
+    if not {"inference", "total"} <= set(durations_ns):
         return None
-    return ServerTiming(
-        durations_ns["model-inference"], durations_ns["server-processing"], durations_ns.get("queue", 0)
-    )
+    inference_ns = durations_ns["inference"]
+    return ServerTiming(inference_ns, max(0, durations_ns["total"] - inference_ns), durations_ns.get("queue", 0))
 
 
 def _milliseconds_as_ns(text: str) -> int:

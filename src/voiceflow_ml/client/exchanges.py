@@ -118,17 +118,23 @@ def diarize(recording: Recording, *, sample_rate_hz: int = 16_000) -> Exchange[D
     return Exchange("POST", "/v1/diarize", read_diarized, body, {"Content-Type": kind, "Accept": "application/json"})
 
 
-def load(model: str, *, version: str = "") -> Exchange[dict[str, Any]]:
-    """Have the server load a version; the channel's newest without one."""
-    document = {"parameters": {"version": version}} if version else {}
+def load(model: str, *, source: str = "", canary: float = 0.0) -> Exchange[dict[str, Any]]:
+    """Have the server load a version.
+
+    Args:
+        model: its name.
+        source: a version, a channel or a folder; what the server was started with when empty.
+        canary: the share of requests that try it first, from 0 to below 1; 0 gives it all of them.
+    """
+    wishes = {"source": source, "canary": canary}
+    document = {"parameters": {name: value for name, value in wishes.items() if value}}
     path = f"/v2/repository/models/{quote(model, safe='')}/load"
     return Exchange("POST", path, read_object, json.dumps(document).encode(), _JSON, is_admin=True)
 
 
-def rollback(model: str) -> Exchange[dict[str, Any]]:
+def rollback() -> Exchange[dict[str, Any]]:
     """Have the server go back to the version that it served before."""
-    path = f"/v2/repository/models/{quote(model, safe='')}/rollback"
-    return Exchange("POST", path, read_object, b"{}", _JSON, is_admin=True)
+    return Exchange("POST", "/v1/admin/rollback", read_object, b"{}", _JSON, is_admin=True)
 
 
 def as_pcm16(samples: NDArray[np.floating[Any]]) -> bytes:

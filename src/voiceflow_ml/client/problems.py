@@ -10,7 +10,7 @@ from voiceflow_ml.errors import AnswerError, BusyError, ClientError, RefusedErro
 
 _BUSY = 503
 _REMEDIES = {
-    401: "give the server's token: token=... or VOICEFLOW_TOKEN",
+    401: "give the server's token: token=... or VOICEFLOW_ADMIN_TOKEN",
     403: "the token is not one that may do this",
     404: "ask for a model and a path that the server has: client.server() lists them",
     408: "send the body faster, or less of it",
@@ -19,6 +19,8 @@ _REMEDIES = {
     415: "send a WAV or FLAC file, or an array",
 }
 _LONGEST_SENTENCE = 500
+_TRY_LATER = 1013
+_REFUSED_CODES = (1002, 1003, 1007, 1008, 1009)
 
 
 def refusal(method: str, url: str, status: int, headers: Mapping[str, str], body: bytes) -> ClientError:
@@ -51,6 +53,22 @@ def unreachable(method: str, url: str, error: BaseException, timeout_s: float) -
     else:
         text = f"no answer ({str(error) or type(error).__name__}); is the server up?"
     return UnreachableError(f"{method} {url}: {text}", url=url)
+
+
+def closed(url: str, code: int, said: str) -> ClientError:
+    """The error that a stream's end before its time stands for.
+
+    Args:
+        url: of the stream.
+        code: it was closed with, of RFC 6455; 1006 when the connection broke.
+        said: the server's sentence; empty without one.
+    """
+    sentence = f"{url}: the server ended the stream ({code}), {said.rstrip('.;') or 'without a word'}"
+    if code == _TRY_LATER:
+        return BusyError(f"{sentence}; try again later", url=url)
+    if code in _REFUSED_CODES:
+        return RefusedError(f"{sentence}; correct what is sent", url=url)
+    return AnswerError(f"{sentence}; open another, or see the server's log", url=url)
 
 
 def _sentence(body: bytes) -> str:

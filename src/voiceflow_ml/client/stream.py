@@ -17,45 +17,48 @@ from websockets.sync.client import connect as sync_connect
 
 from voiceflow_ml.client.answers import read_turns
 from voiceflow_ml.client.exchanges import as_pcm16
-from voiceflow_ml.client.problems import refusal, unreachable
+from voiceflow_ml.client.problems import closed, refusal, unreachable
 from voiceflow_ml.errors import AnswerError, ClientError, DataError
 from voiceflow_ml.rttm import Turn
 
 Chunk = NDArray[np.floating[Any]] | bytes
 """Samples in [-1, 1] at 16 kHz, shape ``[n]``; or the same as little-endian 16-bit PCM."""
 STREAM_PATH = "/v1/stream"
-END = '{"end": true}'
+START = '{"type": "start", "sample_rate_hz": 16000}'
+END = '{"type": "end"}'
+_BROKEN = 1006
 
 
 @dataclass(frozen=True)
 class StreamUpdate:
-    """What the server said to one chunk, or to the end of a stream.
+    """What the server said to one chunk, or to the start or the end of a stream.
 
     Attributes:
-        turns: those that became known.
-        final: whether no other will.
-        version: of the model that this stream is bound to; empty when the server does not say.
+        kind: ``"ready"``, ``"turns"``, ``"done"`` or ``"error"``.
+        turns: those that became certain; with ``"done"`` all of the stream.
+        version: of the model that the stream is bound to, with ``"ready"``; else empty.
+        message: with ``"error"``, what is wrong.
     """
 
-    turns: tuple[Turn, ...]
-    final: bool
-    version: str
+    kind: str
+    turns: tuple[Turn, ...] = ()
+    version: str = ""
+    message: str = ""
 
 
 def read_update(frame: str | bytes, url: str) -> StreamUpdate:
     """One frame of the server.
 
     Raises:
-        AnswerError: the server reports an error, or the frame is none of the protocol.
+        AnswerError: it is none of the protocol.
     """
     try:
         document = json.loads(frame)
-        if "error" in document:
-            raise AnswerError(f"{url}: the stream ended: {document['error']}", url=url)
         return StreamUpdate(
+            str(document["type"]),
             read_turns(document.get("turns", ())),
-            bool(document.get("final", False)),
-            str(document.get("model_version", "")),
+            str(document.get("version", "")),
+            str(document.get("message", "")),
         )
     except (DataError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise AnswerError(f"{url}: a frame of the stream cannot be read: {error!r}", url=url) from None
@@ -77,6 +80,10 @@ class Stream:
     Args:
         url: the server's address.
         timeout_s: longest wait for the connection and for each answer.
+
+    Attributes:
+        url: of the stream.
+        version: of the model that it is bound to, whatever is loaded meanwhile.
     """
 
     def __init__(self, url: str, timeout_s: float) -> None:
@@ -89,10 +96,13 @@ class Stream:
         try:
             connection = sync_connect(self.url, open_timeout=self._timeout_s, compression=None)
             self._socket = self._open.enter_context(connection)
-            self.version = self._receive().version
         except (WebSocketException, OSError) as error:
-            self.__exit__()
             raise _problem(self.url, error, self._timeout_s) from error
+        try:
+            self.version = self._ask(START).version
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -100,7 +110,7 @@ class Stream:
         self._open.close()
 
     def feed(self, chunk: Chunk) -> tuple[Turn, ...]:
-        """Send a chunk; returns the turns that it made known.
+        """Send a chunk; returns the pieces of turns that became certain.
 
         Raises:
             ClientError: the connection broke, or the server refuses the chunk.
@@ -108,28 +118,24 @@ class Stream:
         return self._ask(as_frame(chunk)).turns
 
     def finish(self) -> tuple[Turn, ...]:
-        """End the stream; returns the last turns. Errors as in :meth:`feed`."""
-        update = self._ask(END)
-        turns = update.turns
-        while not update.final:
-            update = self._receive()
-            turns += update.turns
-        return turns
+        """End the stream; returns all of its turns. Errors as in :meth:`feed`."""
+        return self._ask(END).turns
 
     def _ask(self, frame: str | bytes) -> StreamUpdate:
-        try:
-            self._connection().send(frame)
-            return self._receive()
-        except (WebSocketException, OSError) as error:
-            raise _problem(self.url, error, self._timeout_s) from error
-
-    def _receive(self) -> StreamUpdate:
-        return read_update(self._connection().recv(timeout=self._timeout_s), self.url)
-
-    def _connection(self) -> SyncConnection:
         if self._socket is None:
-            raise AnswerError(f"{self.url}: the stream is not open; use it in a with statement", url=self.url)
-        return self._socket
+            raise _not_open(self.url, "with")
+        said = ""
+        try:
+            self._socket.send(frame)
+            update = read_update(self._socket.recv(timeout=self._timeout_s), self.url)
+            if update.kind != "error":
+                return update
+            said = update.message
+            # What the error means is in the code that the stream is closed with.
+            self._socket.recv(timeout=self._timeout_s)
+        except (WebSocketException, OSError) as error:
+            raise _problem(self.url, error, self._timeout_s, said) from error
+        raise closed(self.url, _BROKEN, said)
 
 
 class AsyncStream:
@@ -138,6 +144,10 @@ class AsyncStream:
     Args:
         url: the server's address.
         timeout_s: longest wait for the connection; answers are waited for as long as it is open.
+
+    Attributes:
+        url: of the stream.
+        version: of the model that it is bound to, whatever is loaded meanwhile.
     """
 
     def __init__(self, url: str, timeout_s: float) -> None:
@@ -150,7 +160,12 @@ class AsyncStream:
             self._socket = await connect(self.url, open_timeout=self._timeout_s, compression=None)
         except (WebSocketException, OSError) as error:
             raise _problem(self.url, error, self._timeout_s) from error
-        self.version = (await self.receive()).version
+        try:
+            await self._send(START)
+            self.version = (await self.receive()).version
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -170,35 +185,34 @@ class AsyncStream:
         """What the server says next: once for each chunk, in their order.
 
         Raises:
-            ClientError: the connection broke, or the server refuses the stream.
+            ClientError: the connection broke, or the server refuses the stream or a chunk.
         """
+        socket, said = self._connection(), ""
         try:
-            return read_update(await self._connection().recv(), self.url)
+            update = read_update(await socket.recv(), self.url)
+            if update.kind != "error":
+                return update
+            said = update.message
+            await socket.recv()
         except (WebSocketException, OSError) as error:
-            raise _problem(self.url, error, self._timeout_s) from error
+            raise _problem(self.url, error, self._timeout_s, said) from error
+        raise closed(self.url, _BROKEN, said)
 
     async def feed(self, chunk: Chunk) -> tuple[Turn, ...]:
-        """Send a chunk; returns the turns that it made known."""
+        """Send a chunk; returns the pieces of turns that became certain."""
         await self.send(chunk)
         return (await self.receive()).turns
 
     async def finish(self) -> tuple[Turn, ...]:
-        """End the stream, once all that was said to its chunks is received; returns the last turns."""
+        """End the stream, once all that was said to its chunks is received; returns all of its turns."""
         await self._send(END)
-        update = await self.receive()
-        turns = update.turns
-        while not update.final:
-            update = await self.receive()
-            turns += update.turns
-        return turns
+        return (await self.receive()).turns
 
     async def follow(self, chunks: AsyncIterable[Chunk]) -> AsyncIterator[Turn]:
-        """Feed all chunks and finish; yields each turn when it is known."""
+        """Feed all chunks; yields each piece of a turn when it is certain. :meth:`finish` then tells the rest."""
         async for chunk in chunks:
             for turn in await self.feed(chunk):
                 yield turn
-        for turn in await self.finish():
-            yield turn
 
     async def _send(self, frame: str | bytes) -> None:
         try:
@@ -208,16 +222,19 @@ class AsyncStream:
 
     def _connection(self) -> ClientConnection:
         if self._socket is None:
-            raise AnswerError(f"{self.url}: the stream is not open; use it in an async with statement", url=self.url)
+            raise _not_open(self.url, "async with")
         return self._socket
 
 
-def _problem(url: str, error: Exception, timeout_s: float) -> ClientError:
+def _not_open(url: str, statement: str) -> AnswerError:
+    return AnswerError(f"{url}: the stream is not open; use it in a statement of {statement}", url=url)
+
+
+def _problem(url: str, error: Exception, timeout_s: float, said: str = "") -> ClientError:
     if isinstance(error, InvalidStatus):
         headers = {name.lower(): value for name, value in error.response.headers.raw_items()}
         return refusal("GET", url, error.response.status_code, headers, bytes(error.response.body or b""))
     if isinstance(error, ConnectionClosed):
-        close = error.rcvd
-        why = f"{close.code} {close.reason}".strip() if close is not None else "the connection broke"
-        return AnswerError(f"{url}: the server ended the stream ({why}); open another", url=url)
+        code = error.rcvd.code if error.rcvd is not None else _BROKEN
+        return closed(url, code, said or (error.rcvd.reason if error.rcvd is not None else "the connection broke"))
     return unreachable("GET", url, error, timeout_s)

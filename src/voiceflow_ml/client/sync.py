@@ -19,7 +19,7 @@ from voiceflow_ml.errors import BusyError
 from voiceflow_ml.wire import Arrays
 
 Result = TypeVar("Result")
-TOKEN_VARIABLE = "VOICEFLOW_TOKEN"  # noqa: S105 - the name of a variable, not what is in it
+TOKEN_VARIABLE = "VOICEFLOW_ADMIN_TOKEN"  # noqa: S105 - the name of a variable, not what is in it
 
 
 class Client:
@@ -27,7 +27,7 @@ class Client:
 
     Args:
         url: ``http://host:port``, with a path when the service lives below one.
-        token: for loading and rolling back; by default what ``VOICEFLOW_TOKEN`` holds.
+        token: for loading and rolling back; by default what ``VOICEFLOW_ADMIN_TOKEN`` holds.
         timeout_s: longest wait for a connection, and between two parts of an answer.
         wait_when_busy_s: how long a request may be put off in all, as ``Retry-After`` asks; 0 raises at once.
         sleep: waits for seconds.
@@ -84,13 +84,13 @@ class Client:
         """Who speaks when in a WAV or FLAC file, or in samples in [-1, 1], shape ``[n]``, at ``sample_rate_hz``."""
         return self.send(exchanges.diarize(recording, sample_rate_hz=sample_rate_hz))
 
-    def load(self, model: str, *, version: str = "") -> dict[str, Any]:
-        """Have the server load a version, by default the newest; returns what it says of it. Needs the token."""
-        return self.send(exchanges.load(model, version=version))
+    def load(self, model: str, *, source: str = "", canary: float = 0.0) -> dict[str, Any]:
+        """Have the server load a version, by default what it was started with; returns the change. Needs the token."""
+        return self.send(exchanges.load(model, source=source, canary=canary))
 
-    def rollback(self, model: str) -> dict[str, Any]:
-        """Have the server go back to the version before. Needs the token."""
-        return self.send(exchanges.rollback(model))
+    def rollback(self) -> dict[str, Any]:
+        """Have the server go back to the version before; returns the change. Needs the token."""
+        return self.send(exchanges.rollback())
 
     def stream(self) -> Stream:
         """A live stream, to be used in ``with``; see :class:`~voiceflow_ml.client.stream.Stream`."""
