@@ -19,6 +19,7 @@ from voiceflow_ml.latency.plan import Mode, SamplingPlan
 from voiceflow_ml.latency.quantiles import Interval, percentile, percentile_interval
 from voiceflow_ml.latency.run import Run
 from voiceflow_ml.latency.sampler import Instruments, Progress, Sampler
+from voiceflow_ml.latency.self_timed import SelfTimed
 from voiceflow_ml.latency.verdict import Bound, ClockChannel, Outcome, Verdict
 from voiceflow_ml.latency.warmup import SteadyState, steady_state
 
@@ -40,6 +41,7 @@ __all__ = [
     "Run",
     "Sampler",
     "SamplingPlan",
+    "SelfTimed",
     "SteadyState",
     "SystemClock",
     "Verdict",

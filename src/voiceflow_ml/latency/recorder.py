@@ -7,7 +7,7 @@ are read: once, since the end of one sample is the start of the next.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from voiceflow_ml.latency.clock import Clock
 from voiceflow_ml.latency.counters import Counters
 from voiceflow_ml.latency.run import SchedulerRecord
+from voiceflow_ml.latency.self_timed import SelfTimed
 
 Call = Callable[[], object]
 _UNKNOWN = -1
@@ -84,7 +85,9 @@ class Recorder:
         with self._block():
             for _ in range(settling_calls):
                 self._call()
-            if self._counters is None:
+            if isinstance(self._call, SelfTimed):
+                self._keep_told(self._call() for _ in range(calls))
+            elif self._counters is None:
                 self._time_bare(calls)
             else:
                 self._time_counted(self._counters, calls)
@@ -99,6 +102,9 @@ class Recorder:
         """
         now_ns, wait_until_ns, call = self._clock.now_ns, self._clock.wait_until_ns, self._call
         with self._block() as block_start_ns:
+            if isinstance(call, SelfTimed):
+                self._keep_told(call.send_at(offsets_ns))
+                return
             for offset_ns in offsets_ns:
                 due_ns = block_start_ns + offset_ns
                 self.late_calls += now_ns() > due_ns
@@ -119,6 +125,14 @@ class Recorder:
         """Run delay and CPU time of the thread so far."""
         counters = self._counters
         return (counters.run_delay_ns(), counters.thread_time_ns()) if counters else (0, 0)
+
+    def _keep_told(self, samples_ns: Iterable[int]) -> None:
+        """Keep latencies that the call measured itself; nothing of them was this thread's wait for a CPU."""
+        for sample_ns in samples_ns:
+            self._samples_ns[self.taken] = sample_ns
+            if self._counters is not None:
+                self._count(0, sample_ns)
+            self.taken += 1
 
     def _time_bare(self, calls: int) -> None:
         now_ns, call, samples_ns = self._clock.now_ns, self._call, self._samples_ns

@@ -14,6 +14,7 @@ from voiceflow_ml.latency.counters import Counters
 from voiceflow_ml.latency.plan import Mode, SamplingPlan
 from voiceflow_ml.latency.recorder import Call, Recorder
 from voiceflow_ml.latency.run import ColdStart, Run, WarmUp, channels_of
+from voiceflow_ml.latency.self_timed import SelfTimed
 from voiceflow_ml.latency.warmup import steady_state
 
 _PILOT_CHUNK = 25
@@ -202,8 +203,10 @@ class Sampler:
             poisson = plan.mode is Mode.OPEN_LOOP
             next_ns += round(self._random.expovariate(1 / plan.interval_ns) if poisson else plan.interval_ns)
         recorder.scheduled_block(offsets_ns, from_due=plan.mode is Mode.OPEN_LOOP)
-        # Negative when calls wait behind the last one: they are late in the next block too.
-        self._first_offset_ns = next_ns - int(recorder.block_durations_ns[-1])
+        # Negative when calls wait behind the last one: they are late in the next block too. Calls that wait for no
+        # other are all answered by now, and the next is due its own time after the start.
+        passed_ns = offsets_ns[-1] if isinstance(self._call, SelfTimed) else int(recorder.block_durations_ns[-1])
+        self._first_offset_ns = next_ns - passed_ns
 
     def _warm_up(self) -> WarmUp:
         clock = self._instruments.clock

@@ -112,7 +112,7 @@ class Trial:
             return ("no request was counted: give it a longer duration, or a shorter warm-up",)
         found = []
         late_ns = percentile(self.lateness_ns, LATENESS_QUANTILE)
-        allowed_ns = max(LATENESS_FLOOR_NS, round(LATENESS_SHARE * (self.percentile_ns(LATENESS_QUANTILE) or 0)))
+        allowed_ns = allowed_lateness_ns(self.percentile_ns(LATENESS_QUANTILE) or 0)
         if late_ns > allowed_ns:
             found.append(
                 f"the generator was late: P99 of its lateness is {format_ns(late_ns)}, allowed are "
@@ -129,6 +129,15 @@ class Trial:
     def is_valid(self) -> bool:
         """Whether the load was what the plan says."""
         return not self.problems
+
+
+def allowed_lateness_ns(latency_ns: int) -> int:
+    """The P99 of a generator's lateness up to which its load is what it says.
+
+    Args:
+        latency_ns: the P99 of the latency, which counts from the intended sending.
+    """
+    return max(LATENESS_FLOOR_NS, round(LATENESS_SHARE * latency_ns))
 
 
 def _succeeded(shot: Shot) -> bool:

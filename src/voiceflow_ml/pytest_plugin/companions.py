@@ -12,6 +12,9 @@ from voiceflow_ml.pytest_plugin.state import ASSIGNMENT, MEASURED_AHEAD, MEASURE
 if TYPE_CHECKING:
     from voiceflow_ml.latency import SamplingPlan
     from voiceflow_ml.pytest_plugin.options import Settings
+    from voiceflow_ml.sla.objectives import Promise
+
+_SERVICE_BLOCK_CALLS = 50
 
 
 def sampling_plan(assignment: Assignment, settings: Settings) -> SamplingPlan:
@@ -26,11 +29,21 @@ def sampling_plan(assignment: Assignment, settings: Settings) -> SamplingPlan:
         aimed_samples=max(fewest_for_met(quantile) for quantile in quantiles),
         mode=promise.measuring.mode,
         interval_ns=promise.measuring.interval_ns,
+        block_calls=_block_calls(promise),
         span_ns=settings.span_ns,
         time_budget_ns=settings.time_budget_ns,
         # Of its own, so that measurements that take turns do not march in step.
         seed=zlib.crc32(promise.label.encode()),
     )
+
+
+def _block_calls(promise: Promise) -> int:
+    """Requests to a service in one block: so many that how a block begins, with nobody waiting, says little."""
+    from voiceflow_ml.latency import Mode, SamplingPlan  # noqa: PLC0415
+    from voiceflow_ml.sla.objectives import Stage  # noqa: PLC0415
+
+    of_service = promise.stage is not Stage.MODEL_INFERENCE and promise.measuring.mode is Mode.OPEN_LOOP
+    return _SERVICE_BLOCK_CALLS if of_service else SamplingPlan.block_calls
 
 
 def companions_of(item: pytest.Item) -> list[pytest.Item]:
