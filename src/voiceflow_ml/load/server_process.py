@@ -1,4 +1,4 @@
-"""Our server in a process of its own, for as long as a measurement of it takes."""
+"""A server in a process of its own, for as long as a measurement of it takes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import IO
 
 import psutil
@@ -20,30 +20,28 @@ _LINES_KEPT = 20
 
 
 class ServerProcess:
-    """``voiceflow serve`` on a free port of loopback, to be used in ``with``.
+    """``voiceflow serve`` on a free port of loopback, to be used in ``with``; or another server.
 
     Args:
         arguments: further ones of the command.
-        environment: the whole environment of the process; this one's by default.
+        command: starts another server, which must say on standard error where it listens, as ours does.
 
     Attributes:
         url: where it listens.
         pid: its process.
     """
 
-    def __init__(self, arguments: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, arguments: Sequence[str] = (), *, command: Sequence[str] | None = None) -> None:
         self.url, self.pid = "", 0
-        self._command = [sys.executable, "-m", "voiceflow_ml.cli", "serve", "--port", "0", *arguments]
-        self._environment = None if environment is None else dict(environment)
+        ours = [sys.executable, "-m", "voiceflow_ml.cli", "serve", "--port", "0"]
+        self._command = [*(ours if command is None else command), *arguments]
         self._lines: deque[str] = deque(maxlen=_LINES_KEPT)
         self._listening = threading.Event()
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
 
     def __enter__(self) -> ServerProcess:
-        self._process = subprocess.Popen(
-            self._command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=self._environment
-        )
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.pid = self._process.pid
         self._reader = threading.Thread(target=self._read, args=(self._process.stderr,), daemon=True)
         self._reader.start()

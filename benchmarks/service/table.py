@@ -1,0 +1,130 @@
+"""The results as Markdown, for the terminal and for docs/serving-performance.md."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from voiceflow_ml.units import format_ns
+
+QUEUE_BOUND_NS = 1_000_000_000
+"""``queue_timeout_s`` as it is by default: a request that waited longer is turned away."""
+ACCEPTED_NS = round(1.5 * QUEUE_BOUND_NS)
+"""Queue's bound, the model's run and the way there and back."""
+_MIB = 1 << 20
+Part = Mapping[str, Any]
+
+
+def render(results: Mapping[str, Any]) -> str:
+    """All parts that were run, each with its goal and whether it was reached."""
+    begin, end = results["load_average"]
+    head = (
+        f"Measured {results['measured_at'][:10]} on {results['machine'].get('CPU', 'an unknown CPU')}, "
+        f"{results['cores']} cores; load average of the machine {begin:.1f} before and {end:.1f} after. Latency counts "
+        "from the intended sending; where the generator was late, the trial is INVALID and it is said."
+    )
+    drawn = [draw(results[name]) for name, draw in _DRAW.items() if name in results]
+    return "\n\n".join([head, *drawn])
+
+
+def _section(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], note: str) -> str:
+    lines = [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
+    return "\n".join([f"### {title}", "", *lines, "", note]).rstrip()
+
+
+def _goal(text: str, good: bool, trials: Sequence[Part]) -> str:
+    """Whether a goal was reached; an INVALID trial decides nothing, whatever its numbers are."""
+    if not all(trial["valid"] for trial in trials):
+        return f"{text}: undecided"
+    return f"{text}: {'reached' if good else '**missed**'}"
+
+
+def _invalid(trials: Sequence[Part]) -> str:
+    bad = [trial for trial in trials if not trial["valid"]]
+    return f" {len(bad)} of {len(trials)} trials were INVALID: {bad[0]['problems'][0]}." if bad else ""
+
+
+def _duration(value_ns: float | None) -> str:
+    return "none" if value_ns is None or math.isinf(value_ns) else format_ns(value_ns)
+
+
+def _baseline(part: Part) -> str:
+    rates, p99s = part["rate_per_s"], part["p99_ns"]
+    trials = [*part["trials"]["ours"], *part["trials"]["baseline"]]
+    names = {"ours": "this server", "baseline": "plain FastAPI, JSON"}
+    rows = [[text, f"{rates[name]:.1f}", _duration(p99s[name])] for name, text in names.items()]
+    faster, quicker = part["rate_ratio"], part["p99_ratio"]
+    rows += [
+        ["ratio", f"{faster:.1f}x", f"{quicker:.3f}x"],
+        ["goal", _goal("at least 5x", faster >= 5, trials), _goal("at most 0.2x", quicker <= 0.2, trials)],
+    ]
+    note = "Medians of trials in turns of random order; same model, same session options, same window of speech."
+    title = f"Against plain FastAPI with JSON, {part['connections']} closed-loop connections"
+    head = ["", "requests in a second", "P99"]
+    return _section(title, head, rows, note + _invalid(trials))
+
+
+def _half(part: Part) -> str:
+    model_ns = sorted(part["model_p99_ns"])[len(part["model_p99_ns"]) // 2]
+    row = [
+        f"{part['capacity_per_s']:.1f} in a second",
+        _duration(part["p99_ns"]),
+        _duration(model_ns),
+        f"{part['ratio']:.1f}x",
+        _goal("at most 5x", part["ratio"] <= 5, part["trials"]),
+    ]
+    head = ["capacity", "end-to-end P99 at half of it", "the model's own P99", "ratio", "goal"]
+    note = "Capacity is what 20 closed-loop connections get. The model alone ran before, between and after the trials."
+    return _section("Open loop at half of the capacity, on loopback", head, [row], note + _invalid(part["trials"]))
+
+
+def _streams(part: Part) -> str:
+    words = {True: "yes", False: "no"}
+    rows = [
+        [
+            count,
+            _duration(trial["latency_ns"]["P50"]),
+            _duration(trial["latency_ns"]["P99"]),
+            words[trial["sustained"]] if trial["valid"] else "INVALID: the generator was late",
+        ]
+        for count, trial in part["trials"].items()
+    ]
+    note = (
+        f"**{part['sustained']}** streams at once are sustained: every chunk answered, P99 from chunk in to answer out "
+        "below 100 ms."
+    )
+    return _section("Live streams, a chunk every 100 ms", ["streams", "P50", "P99", "sustained"], rows, note)
+
+
+def _overload(part: Part) -> str:
+    trial, memory, probes = part["trial"], part["resident_bytes"], part["probes"]
+    statuses = trial["statuses"].items()
+    answers = ", ".join(f"{count} x {'no answer' if status == '0' else status}" for status, count in statuses)
+    p99_ns = trial["latency_ns"]["P99"]
+    refused, told = probes["turned_away"], probes["with_retry_after"]
+    before, most, after = (f"{memory[when] / _MIB:.0f}" for when in ("before", "most", "after"))
+    rows = [
+        ["answers", answers, _goal("200 or 503 only", set(trial["statuses"]) <= {"200", "503"}, [trial])],
+        [
+            "P99 of the accepted",
+            _duration(p99_ns),
+            _goal("at most 1.5 s, with a queue of 1 s", p99_ns is not None and p99_ns <= ACCEPTED_NS, [trial]),
+        ],
+        ["Retry-After", f"on {told} of {refused} refusals of a probe", _goal("on all", told == refused > 0, [trial])],
+        [
+            "resident memory",
+            f"{before} MiB before, {most} at most, {after} after",
+            _goal("within 10 % after", memory["after"] <= 1.1 * memory["before"], [trial]),
+        ],
+    ]
+    note = f"{5 * part['capacity_per_s']:.0f} requests in a second were asked for, Poisson arrivals.{_invalid([trial])}"
+    return _section("Five times the capacity", ["", "measured", "goal"], rows, note)
+
+
+def _clients(part: Part) -> str:
+    rows = [[name, f"{cost_us:.0f} us"] for name, cost_us in part.items()]
+    return _section("CPU time of one request on the client's side", ["library", "CPU time"], rows, "")
+
+
+_DRAW = {"baseline": _baseline, "half": _half, "streams": _streams, "overload": _overload, "clients": _clients}
