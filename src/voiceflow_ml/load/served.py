@@ -8,6 +8,7 @@ import time
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,6 +22,7 @@ from voiceflow_ml.client.patience import Patience
 from voiceflow_ml.errors import AnswerError, BusyError, ConfigError
 from voiceflow_ml.hardware.evidence import Finding
 from voiceflow_ml.hardware.targets import Target
+from voiceflow_ml.latency import percentile
 from voiceflow_ml.load import served_evidence as evidence
 from voiceflow_ml.load.delay_proxy import delay_proxy
 from voiceflow_ml.load.delays import PROFILES, DelayProfile
@@ -78,6 +80,7 @@ class ServedModel:
         self._metadata: dict[str, Any] = {}
         self._lateness_ns: list[int] = []
         self._latencies_ns: list[int] = []
+        self._gaps_ns: list[int] = []
         self._put_off_count = 0
 
     def __enter__(self) -> ServedModel:
@@ -139,19 +142,27 @@ class ServedModel:
         found = [
             evidence.file_finding(self._sha256, str(self._metadata.get("status", {}).get("digest", ""))),
             evidence.where_finding(self.target),
-            evidence.lateness_finding(self._lateness_ns, self._latencies_ns),
+            self._lateness_finding(),
             evidence.put_off_finding(self._put_off_count),
             evidence.network_finding(self._network),
         ]
         return tuple(finding for finding in found if finding is not None)
 
-    async def _ask(self, exchange: Exchange[Inferred], start_ns: int, due_ns: int) -> int:
+    def _lateness_finding(self) -> Finding | None:
+        if self._share is Share.SERVER_PROCESSING:
+            mean_ns = sum(self._gaps_ns) // max(1, len(self._gaps_ns))
+            return evidence.lateness_finding(self._lateness_ns, mean_ns, "mean time between requests")
+        whole_ns = percentile(np.array(self._latencies_ns, dtype=np.int64), 0.99) if self._latencies_ns else 0
+        return evidence.lateness_finding(self._lateness_ns, whole_ns, "P99 of whole requests")
+
+    async def _ask(self, exchange: Exchange[Inferred], start_ns: int, due_ns: int, *, on_schedule: bool = False) -> int:
         """One request: its latency, or the server's share of it, in nanoseconds."""
         sent_ns = time.perf_counter_ns() - start_ns
         reply, attempts = await self._reply(exchange)
         done_ns = time.perf_counter_ns() - start_ns
-        self._lateness_ns.append(sent_ns - due_ns)
-        self._latencies_ns.append(done_ns - due_ns)
+        if on_schedule:
+            self._lateness_ns.append(sent_ns - due_ns)
+            self._latencies_ns.append(done_ns - due_ns)
         if self._share is Share.END_TO_END:
             return done_ns - due_ns
         timing = read_timing(reply.headers)
@@ -180,10 +191,11 @@ class ServedModel:
 
     async def _ask_at(self, exchange: Exchange[Inferred], offsets_ns: Sequence[int]) -> list[int]:
         samples_ns = [0] * len(offsets_ns)
+        self._gaps_ns += [after_ns - before_ns for before_ns, after_ns in pairwise(offsets_ns)]
         start_ns = time.perf_counter_ns()
 
         async def due(place: int) -> None:
-            samples_ns[place] = await self._ask(exchange, start_ns, offsets_ns[place])
+            samples_ns[place] = await self._ask(exchange, start_ns, offsets_ns[place], on_schedule=True)
 
         await at_offsets(start_ns, offsets_ns, due, sleep_s=time.sleep)
         return samples_ns

@@ -34,22 +34,23 @@ def where_finding(target: Target) -> Finding:
     return Finding(Severity.INVALID if target.is_cuda else Severity.INFORMATION, fact, remedy)
 
 
-def lateness_finding(lateness_ns: Sequence[int], latencies_ns: Sequence[int]) -> Finding | None:
+def lateness_finding(lateness_ns: Sequence[int], held_against_ns: int, what: str) -> Finding | None:
     """Refuse a run whose requests were sent too late; None before the first.
 
     Args:
         lateness_ns: of each request, from when it was due to when it was sent.
-        latencies_ns: of each request, from when it was due to the whole answer.
+        held_against_ns: a tenth of it is allowed, and 1 ms in any case: the P99 of whole requests where those are
+            judged, whose latency contains the lateness; the mean time between requests where only the server's share
+            is, which lateness touches through the arrivals alone.
+        what: which of the two it is, in words.
     """
     if not lateness_ns:
         return None
-    late_ns, whole_ns = (
-        percentile(np.array(values, dtype=np.int64), LATENESS_QUANTILE) for values in (lateness_ns, latencies_ns)
-    )
-    allowed_ns = allowed_lateness_ns(whole_ns)
+    late_ns = percentile(np.array(lateness_ns, dtype=np.int64), LATENESS_QUANTILE)
+    allowed_ns = allowed_lateness_ns(held_against_ns)
     fact = (
         f"P99 of the requests' own lateness is {format_ns(late_ns)}, of {format_ns(allowed_ns)} that are allowed "
-        "(a tenth of the P99 of whole requests, at least 1 ms)"
+        f"(a tenth of the {what}, at least 1 ms)"
     )
     if late_ns <= allowed_ns:
         return Finding(Severity.INFORMATION, fact)
