@@ -100,11 +100,11 @@ def test_a_services_word_is_no_proof_of_a_gpu() -> None:
     ("late_ns", "severity"), [(NS_PER_MS, Severity.INFORMATION), (10 * NS_PER_MS, Severity.INVALID)]
 )
 def test_late_requests_make_it_invalid(late_ns: int, severity: Severity) -> None:
-    found = evidence.lateness_finding([late_ns] * 200, 50 * NS_PER_MS, "P99 of whole requests")
+    found = evidence.lateness_finding([late_ns] * 200, 50 * NS_PER_MS, 10, "P99 of whole requests")
     assert found is not None
     assert found.severity is severity
-    assert "of 5 ms that are allowed (a tenth of the P99 of whole requests, at least 1 ms)" in found.fact
-    assert evidence.lateness_finding([], 0, "") is None
+    assert "of 5 ms that are allowed (one 10th of the P99 of whole requests, at least 1 ms)" in found.fact
+    assert evidence.lateness_finding([], 0, 10, "") is None
 
 
 def test_what_was_turned_away_and_what_is_played_is_said() -> None:

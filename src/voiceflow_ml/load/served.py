@@ -39,7 +39,8 @@ class Share(StrEnum):
     END_TO_END = "end-to-end"
     """From when the request was due to the whole answer held."""
     SERVER_PROCESSING = "server-processing"
-    """Request received to answer ready, less the model's inference: what the server says of itself."""
+    """Request received to answer ready, less the model's inference, by the server's word; the request's own lateness
+    is added."""
 
 
 class ServedModel:
@@ -109,7 +110,10 @@ class ServedModel:
     def boundary(self) -> str:
         """What lies between the two clock reads."""
         if self._share is Share.SERVER_PROCESSING:
-            return "request received to answer ready, less the model's inference, as the server itself tells it"
+            return (
+                "request received to answer ready, less the model's inference, as the server itself tells it, and what "
+                "the request was sent late by"
+            )
         network = f"; network played: {self._network.description}" if self._network.high_ns else ""
         return f"a request is due to its whole answer held, over real sockets on loopback{network}"
 
@@ -151,9 +155,10 @@ class ServedModel:
     def _lateness_finding(self) -> Finding | None:
         if self._share is Share.SERVER_PROCESSING:
             mean_ns = sum(self._gaps_ns) // max(1, len(self._gaps_ns))
-            return evidence.lateness_finding(self._lateness_ns, mean_ns, "mean time between requests")
+            # The lateness is in the samples already; what is left for it to change is when requests arrive.
+            return evidence.lateness_finding(self._lateness_ns, mean_ns, 4, "mean time between requests")
         whole_ns = percentile(np.array(self._latencies_ns, dtype=np.int64), 0.99) if self._latencies_ns else 0
-        return evidence.lateness_finding(self._lateness_ns, whole_ns, "P99 of whole requests")
+        return evidence.lateness_finding(self._lateness_ns, whole_ns, 10, "P99 of whole requests")
 
     async def _ask(self, exchange: Exchange[Inferred], start_ns: int, due_ns: int, *, on_schedule: bool = False) -> int:
         """One request: its latency, or the server's share of it, in nanoseconds."""
@@ -168,10 +173,13 @@ class ServedModel:
         timing = read_timing(reply.headers)
         if timing is None:
             raise AnswerError(f"{reply.url}: the service does not tell what its share of a request took")
+        late_ns = sent_ns - due_ns
         if attempts > 1:
             # What the server tells is about the last attempt; all there was before it is a ceiling, whoever waited.
-            return max(timing.server_processing_ns, done_ns - sent_ns - timing.model_inference_ns)
-        return timing.server_processing_ns
+            return late_ns + max(timing.server_processing_ns, done_ns - sent_ns - timing.model_inference_ns)
+        # A request that is sent late because the machine is busy finds a server that is less so: what it did not wait
+        # for there, it waited for here.
+        return late_ns + timing.server_processing_ns
 
     async def _reply(self, exchange: Exchange[Inferred]) -> tuple[Reply, int]:
         """The answer, and after how many attempts: a request that a full queue turns away comes back, as it is told."""

@@ -10,7 +10,7 @@ from voiceflow_ml.hardware.evidence import Finding, Severity
 from voiceflow_ml.hardware.targets import Target
 from voiceflow_ml.latency import percentile
 from voiceflow_ml.load.delays import DelayProfile
-from voiceflow_ml.load.trial import LATENESS_QUANTILE, allowed_lateness_ns
+from voiceflow_ml.load.trial import LATENESS_FLOOR_NS, LATENESS_QUANTILE
 from voiceflow_ml.units import format_ns
 
 
@@ -34,23 +34,22 @@ def where_finding(target: Target) -> Finding:
     return Finding(Severity.INVALID if target.is_cuda else Severity.INFORMATION, fact, remedy)
 
 
-def lateness_finding(lateness_ns: Sequence[int], held_against_ns: int, what: str) -> Finding | None:
+def lateness_finding(lateness_ns: Sequence[int], held_against_ns: int, part: int, what: str) -> Finding | None:
     """Refuse a run whose requests were sent too late; None before the first.
 
     Args:
         lateness_ns: of each request, from when it was due to when it was sent.
-        held_against_ns: a tenth of it is allowed, and 1 ms in any case: the P99 of whole requests where those are
-            judged, whose latency contains the lateness; the mean time between requests where only the server's share
-            is, which lateness touches through the arrivals alone.
-        what: which of the two it is, in words.
+        held_against_ns: what its P99 may be one part of; 1 ms is allowed in any case.
+        part: which: 10 is a tenth.
+        what: what it is held against, in words.
     """
     if not lateness_ns:
         return None
     late_ns = percentile(np.array(lateness_ns, dtype=np.int64), LATENESS_QUANTILE)
-    allowed_ns = allowed_lateness_ns(held_against_ns)
+    allowed_ns = max(LATENESS_FLOOR_NS, held_against_ns // part)
     fact = (
         f"P99 of the requests' own lateness is {format_ns(late_ns)}, of {format_ns(allowed_ns)} that are allowed "
-        f"(a tenth of the {what}, at least 1 ms)"
+        f"(one {part}th of the {what}, at least 1 ms)"
     )
     if late_ns <= allowed_ns:
         return Finding(Severity.INFORMATION, fact)
