@@ -33,7 +33,7 @@ examples: $(VENV)/.ready-to-test ## make docs/examples again, from real runs on 
 	$(BIN)/python -m benchmarks.examples
 
 smoke: $(VENV)/.ready-to-measure ## a short measurement whose verdict fails nothing
-	$(BIN)/pytest -m hardware --sla-policy=report-only --sla-span=2s --sla-time-budget=60s --sla-report=$(REPORTS)/smoke
+	$(BIN)/pytest -m hardware --sla-policy=report-only --sla-span=2s --sla-time-budget=20s --sla-report=$(REPORTS)/smoke
 
 openvino: .venv-openvino/.ready ## prove placement on a provider that is not the CPU's, in an environment of its own
 	.venv-openvino/bin/pytest tests/openvino
@@ -43,7 +43,7 @@ clean: ## remove the virtual environment and caches
 
 # The stamps are written last, so an installation that was interrupted starts again.
 $(VENV)/.ready-to-measure: pyproject.toml | $(BIN)/python
-	$(PIP) install --quiet --editable ".[cpu,roofline]"
+	$(PIP) install --quiet --editable ".[cpu,roofline,serve,client]"
 	@touch $@
 
 $(VENV)/.ready-to-test: pyproject.toml | $(BIN)/python
