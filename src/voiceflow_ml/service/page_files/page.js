@@ -16,16 +16,18 @@ function say(error) {
 function busy(stop) {
   running = stop;
   $("stop").hidden = !stop;
-  for (const id of ["file", "microphone", "live"]) $(id).disabled = Boolean(stop);
+  for (const id of ["file", "microphone", "live", "speakers"]) $(id).disabled = Boolean(stop);
   document.querySelector(".button").classList.toggle("off", Boolean(stop));
 }
 
 async function whole(file) {
   const control = new AbortController();
   busy(() => control.abort());
+  drawTimeline([], 0, false);
   $("about").textContent = `sending ${file.name} …`;
   const begun = performance.now();
-  const answer = await fetch("v1/diarize", {
+  const known = $("speakers").value;
+  const answer = await fetch(known ? `v1/diarize?speakers=${known}` : "v1/diarize", {
     method: "POST",
     body: file,
     headers: { "Content-Type": file.type || "audio/wav", Accept: "application/json" },

@@ -1,0 +1,258 @@
+"""The web page in a real browser, against the real server: what it shows, and that nothing else ever runs in it."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from benchmarks.browser import NAMES, find_browser
+from benchmarks.service.variants import write_variant
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.contract_models import contracted_model, save_contract
+from tests.servers import Local, ask, bearer, local_server
+from voiceflow_ml.contract import read_contract
+from voiceflow_ml.models.shipped import MODEL_NAME, shipped_speech_path
+from voiceflow_ml.service.page import FILES, HEADERS
+
+SCRIPT = "<img src=x onerror=document.documentElement.className='ran'>"
+PATIENCE_MS = 20_000
+DROP = """
+([name, content]) => {
+  const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+  const transfer = new DataTransfer();
+  if (name) transfer.items.add(new File([bytes], name, { type: "audio/wav" }));
+  for (const kind of ["dragover", "drop"]) {
+    document.body.dispatchEvent(new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+  }
+}
+"""
+NOTE_VIOLATIONS = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation", (event) => window.violations.push(event.blockedURI));
+"""
+
+
+@pytest.fixture(name="browser", scope="module")
+def _browser() -> Iterator[Browser]:
+    found = find_browser()
+    if found is None and not os.environ.get("CI"):
+        pytest.skip(f"no browser is installed: none of {', '.join(NAMES)} is on the path")
+    assert found is not None, "a CI machine must have a browser: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=found,
+            args=[
+                "--use-fake-ui-for-media-stream",
+                "--use-fake-device-for-media-stream",
+                f"--use-file-for-fake-audio-capture={shipped_speech_path()}",
+            ],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(name="server", scope="module")
+def _server() -> Iterator[Local]:
+    with local_server(stream_idle_s=60) as server:
+        yield server
+
+
+@pytest.fixture(name="open_page")
+def _open_page(browser: Browser) -> Iterator[Any]:
+    """Opens the page of a server; at the end nothing may have been blocked, or gone wrong unseen."""
+    context = browser.new_context(permissions=["microphone"])
+    opened: list[Page] = []
+    troubles: list[str] = []
+
+    def open_page(server: Local) -> Page:
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.add_init_script(NOTE_VIOLATIONS)
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on(
+            "request", lambda request: troubles.append(request.url) if not request.url.startswith(server.url) else None
+        )
+        page.goto(server.url)
+        opened.append(page)
+        return page
+
+    yield open_page
+    violations = [page.evaluate("window.violations") for page in opened]
+    context.close()
+    assert violations == [[] for _ in opened]
+    assert [trouble for trouble in troubles if not trouble.startswith("data:")] == []
+
+
+def drop(page: Page, name: str, content: bytes) -> None:
+    page.evaluate(DROP, [name, base64.b64encode(content).decode()])
+
+
+def lanes(page: Page) -> list[str]:
+    return [str(track.get_attribute("aria-label")) for track in page.locator("#lanes [role=img]").all()]
+
+
+def test_every_file_comes_with_its_type_and_the_policy(server: Local) -> None:
+    for path in FILES:
+        answer = ask(server.url, f"/{path}")
+        assert answer.status == 200
+        assert {name.lower(): value for name, value in HEADERS.items()}.items() <= answer.headers.items()
+        kind = {"": "text/html", "page.css": "text/css"}.get(path, "text/javascript")
+        assert answer.headers["content-type"] == f"{kind}; charset=utf-8"
+    assert b"unsafe" not in HEADERS["Content-Security-Policy"].encode()
+    # The policy would block these; better that there are none.
+    html = ask(server.url, "/").body
+    assert b"style=" not in html
+    assert b"onclick" not in html
+    assert ask(server.url, "/other.js").status == 404
+
+
+def test_a_dropped_wav_becomes_a_timeline(server: Local, open_page: Any) -> None:
+    page = open_page(server)
+    expect(page.locator("#model")).to_have_text(MODEL_NAME)
+    page.get_by_label("Speakers in a file").select_option("2")
+    drop(page, "speech.wav", shipped_speech_path().read_bytes())
+    expect(page.locator("#about")).to_contain_text("speech.wav: 15.5 s of sound in", timeout=PATIENCE_MS)
+    expect(page.locator("#about")).to_contain_text(f"by version {server.parts.slot.status().version}")
+    found = lanes(page)
+    assert len(found) == 2
+    assert all(" speaks " in label and " s to " in label for label in found)
+    colours = {
+        track.locator(".turn").first.evaluate("bar => getComputedStyle(bar).backgroundColor")
+        for track in page.locator("#lanes .track").all()
+    }
+    assert len(colours) == 2
+    page.locator("#words summary").click()
+    assert page.locator("#turns tr").count() >= 4
+    expect(page.locator("#error")).to_be_hidden()
+
+
+def test_the_colours_differ_in_dark_mode_too(server: Local, open_page: Any) -> None:
+    page = open_page(server)
+    seen = {}
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        colours = page.evaluate(
+            "() => [...Array(8).keys()].map((place) => "
+            "getComputedStyle(document.documentElement).getPropertyValue(`--s${place}`))"
+        )
+        assert len(set(colours)) == 8
+        seen[scheme] = page.evaluate("() => getComputedStyle(document.body).backgroundColor"), *colours
+    assert all(light != dark for light, dark in zip(*seen.values(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("notes.wav", b"this is no sound", "no recording"),
+        ("", b"", "That was no file; drop a recording such as a WAV."),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence(
+    name: str, content: bytes, sentence: str, server: Local, open_page: Any
+) -> None:
+    page = open_page(server)
+    drop(page, name, content)
+    expect(page.get_by_role("alert")).to_be_visible()
+    if name:
+        expect(page.get_by_role("alert")).not_to_be_empty()
+    else:
+        expect(page.get_by_role("alert")).to_have_text(sentence)
+    expect(page.locator("#stop")).to_be_hidden()
+
+
+def test_a_file_as_a_live_stream_shows_turns_and_latency_beside_the_limit(
+    server: Local, open_page: Any, tmp_path: Path
+) -> None:
+    page = open_page(server)
+    page.get_by_label("play it as a live stream").check()
+    page.locator("#file").set_input_files(shipped_speech_path())
+    expect(page.locator("#about")).to_contain_text("speech.wav: live, by version builtin-", timeout=PATIENCE_MS)
+    expect(page.locator("#limit")).to_have_text("100 ms")
+    expect(page.locator("#lanes .turn").first).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator("#judged")).to_contain_text("over the limit", timeout=PATIENCE_MS)
+    assert page.locator("#p50").inner_text().endswith(" ms")
+    # Of fewer than a hundred answers nobody can tell a P99.
+    assert page.locator("#tail-name").inner_text() == "slowest"
+    page.locator("#stop").click()
+    expect(page.locator("#about")).to_contain_text("speech.wav: ended", timeout=PATIENCE_MS)
+
+
+def test_the_microphone_is_heard(server: Local, open_page: Any) -> None:
+    page = open_page(server)
+    page.locator("#microphone").click()
+    expect(page.locator("#about")).to_contain_text("Microphone: live, by version", timeout=PATIENCE_MS)
+    expect(page.locator("#lanes .turn").first).to_be_visible(timeout=PATIENCE_MS)
+    page.locator("#stop").click()
+    expect(page.locator("#about")).to_contain_text("Microphone: ended", timeout=PATIENCE_MS)
+    assert lanes(page)
+    expect(page.locator("#microphone")).to_be_enabled()
+
+
+def test_the_version_changes_on_a_reload_and_a_stream_keeps_its_own(
+    server: Local, open_page: Any, tmp_path: Path
+) -> None:
+    before = server.parts.slot.status().version
+    page = open_page(server)
+    expect(page.locator("#version")).to_have_text(before)
+    page.locator("#microphone").click()
+    expect(page.locator("#about")).to_contain_text(f"live, by version {before}", timeout=PATIENCE_MS)
+    folder = write_variant(tmp_path / "next", 1)
+    body = f'{{"parameters": {{"source": "{folder}"}}}}'.encode()
+    loaded = ask(server.url, f"/v2/repository/models/{MODEL_NAME}/load", body, bearer())
+    assert loaded.status == 200, loaded.body
+    after = loaded.document["after"]
+    assert after != before
+    expect(page.locator("#version")).to_have_text(after, timeout=PATIENCE_MS)
+    expect(page.locator("#swaps li").first).to_contain_text(f"{after} serves")
+    page.locator("#stop").click()
+    expect(page.locator("#about")).to_contain_text(f"Microphone: ended, by version {before}", timeout=PATIENCE_MS)
+    # A refusal is shown, too, with its reason.
+    refused = ask(
+        server.url, f"/v2/repository/models/{MODEL_NAME}/load", b'{"parameters": {"source": "./no"}}', bearer()
+    )
+    assert refused.status == 422
+    expect(page.locator("#swaps .refused").first).to_contain_text("refused (not-found): no is not a folder")
+
+
+def test_no_name_runs_a_script(open_page: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "named"
+    path = contracted_model(folder)
+    save_contract(path, replace(read_contract(folder), model=SCRIPT))
+    path.rename(folder / f"{SCRIPT}.onnx")
+    with local_server(model=str(folder)) as server:
+        page = open_page(server)
+        expect(page.locator("#model")).to_have_text(SCRIPT)
+        # A name in a reason, and one of a file.
+        target = f"/v2/repository/models/{SCRIPT.replace('<', '%3C').replace('>', '%3E').replace(' ', '%20')}/load"
+        refused = ask(server.url, target, f'{{"parameters": {{"source": "./{SCRIPT}"}}}}'.encode(), bearer())
+        assert refused.status == 422
+        expect(page.locator("#swaps .refused").first).to_contain_text(SCRIPT)
+        drop(page, f"{SCRIPT}.wav", b"no sound")
+        expect(page.get_by_role("alert")).to_be_visible()
+        assert page.locator("main img").count() == 0
+        assert page.evaluate("document.documentElement.className") == ""
+
+
+def test_a_server_that_is_gone_is_said_so(open_page: Any) -> None:
+    with local_server() as server:
+        page = open_page(server)
+        expect(page.locator("#state")).to_have_class("dot up")
+    expect(page.locator("#model")).to_have_text("The server does not answer.", timeout=PATIENCE_MS)
+    drop(page, "speech.wav", np.zeros(100, np.int16).tobytes())
+    expect(page.get_by_role("alert")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_is_wider_than_the_window(width: int, server: Local, open_page: Any) -> None:
+    page = open_page(server)
+    page.set_viewport_size({"width": width, "height": 800})
+    drop(page, "speech.wav", shipped_speech_path().read_bytes())
+    expect(page.locator("#about")).to_contain_text("s of sound in", timeout=PATIENCE_MS)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
