@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from benchmarks.browser import find_browser
 from playwright.sync_api import Page, sync_playwright
 
+from benchmarks.browser import find_browser
 from voiceflow_ml.models.shipped import shipped_speech_path
 
 PICTURES = Path(__file__).parents[2] / "docs" / "examples"
