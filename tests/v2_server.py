@@ -28,7 +28,7 @@ class V2Server:
         path: the .onnx file.
         name: what the model is called.
         faults: among "dead", "not-ready", "wrong-shape", "wrong-numbers", "nan", "silent-errors", "accepts-anything",
-            "dies-on-garbage", "no-reload", "token", "drops-outputs", "odd-answer".
+            "wrong-after-two-loads", "dies-on-garbage", "no-reload", "token", "drops-outputs", "odd-answer".
     """
 
     def __init__(self, path: Path, name: str, faults: frozenset[str] = frozenset()) -> None:
@@ -67,7 +67,7 @@ class V2Server:
         except Exception as error:
             raise BadRequestError(str(error)) from error
         names = [node.name for node in self.session.get_outputs()]
-        if "wrong-numbers" in self.faults:
+        if "wrong-numbers" in self.faults or ("wrong-after-two-loads" in self.faults and self.loads > 2):
             outputs = [output + 1 for output in outputs]
         if "nan" in self.faults:
             outputs = [output * np.nan for output in outputs]

@@ -10,6 +10,7 @@ import sys
 import typer
 
 from voiceflow_ml.commands import (
+    bench_swap,
     calibrate,
     compare,
     contract,
@@ -45,6 +46,7 @@ app.add_typer(report.app, name="report")
 app.add_typer(contract.app, name="contract")
 app.add_typer(gcp.app, name="gcp")
 app.add_typer(pipeline.app, name="pipeline")
+bench_swap.register(app)
 compare.register(app)
 registry.register(app)
 export.register(app)

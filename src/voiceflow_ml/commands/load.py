@@ -109,7 +109,7 @@ def _job(url: str, plan: LoadPlan, network: str, model: str, inputs: list[str], 
         raise ConfigError("--input goes with an inference; leave out it, or --wav and --streams")
     if plan.kind is Kind.STREAMS:
         return job_of(url, plan, _speech(wav or shipped_speech_path(), plan.hop_ns), network=profile)
-    exchange: Exchange[Any] = _inference(url, model, inputs) if wav is None else exchanges.diarize(wav)
+    exchange: Exchange[Any] = inference_of(url, model, inputs) if wav is None else exchanges.diarize(wav)
     return job_of(url, plan, exchange, network=profile)
 
 
@@ -124,8 +124,18 @@ def _speech(path: Path, hop_ns: int) -> bytes:
     return as_pcm16(samples)
 
 
-def _inference(url: str, model: str, texts: list[str]) -> Exchange[Any]:
-    """Ask the service what the model takes, and make that."""
+def inference_of(url: str, model: str, texts: list[str]) -> Exchange[Any]:
+    """An inference that a service takes: what it says of the model's inputs, filled as declared.
+
+    Args:
+        url: the service's address.
+        model: its name.
+        texts: of ``--input``; speech for a single waveform when empty.
+
+    Raises:
+        ClientError: the service does not say.
+        ConfigError: what it says, or what is declared, does not fit.
+    """
     from voiceflow_ml.client import Client, exchanges  # noqa: PLC0415
 
     with Client(url) as client:

@@ -96,12 +96,17 @@ def run_apart(job: Job) -> Trial:
 
 def run_here(job: Job) -> Trial:
     """The same in this process, which does nothing else meanwhile; it keeps to the job's CPUs from then on."""
+    keep_apart(job)
+    return asyncio.run(run_in_loop(job))
+
+
+def keep_apart(job: Job) -> None:
+    """Make this process a generator: on the job's CPUs, on time, and undisturbed by the collector of garbage."""
     if job.cpus:
         os.sched_setaffinity(0, job.cpus)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     # What exists by now stays: the collector need not look through it in the middle of a trial.
     gc.freeze()
-    return asyncio.run(run_in_loop(job))
 
 
 async def run_in_loop(job: Job) -> Trial:
