@@ -15,7 +15,10 @@ from tests.v2_server import serving
 from voiceflow_ml.cli import app
 from voiceflow_ml.errors import VoiceflowError
 
-SHORT = ["--model", NAME, "--rate", "40", "--reloads", "3", "--duration", "1500ms", "--warmup", "200ms", "--input", "x=2x4"]
+SHORT = [
+    *("--model", NAME, "--rate", "40", "--reloads", "3", "--duration", "1500ms"),
+    *("--warmup", "200ms", "--input", "x=2x4"),
+]
 
 
 def bench(*arguments: str) -> tuple[int, str]:
