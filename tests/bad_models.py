@@ -5,6 +5,7 @@ The version in use is ``tests.contract_models.contracted_model``: float32 ``x`` 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from voiceflow_ml.contract.golden import write_golden
 from voiceflow_ml.contract.schema import METADATA_KEY
 from voiceflow_ml.registry.publish import publish
 from voiceflow_ml.registry.registry import Registry
+from voiceflow_ml.service.swaps import Refusal
 
 Weights = NDArray[np.float32]
 Graph = Callable[[onnx.ModelProto], None]
@@ -282,7 +284,7 @@ FETCH, CONTRACT, OPEN, WARM_UP, GOLDEN = "fetch and hash", "contract", "open", "
 BAD = (
     Bad("empty file", _written(_bytes(b"")), "unreadable-file", "is empty", FETCH),
     Bad("truncated file", _written(_cut), "unreadable-file", "cut off or damaged", FETCH),
-    Bad("text, not a model", _written(_bytes(b"<html>504</html>")), "unreadable-file", "tiny.onnx is", FETCH),
+    Bad("text instead of a model", _written(_bytes(b"<html>504</html>")), "unreadable-file", "tiny.onnx is", FETCH),
     Bad(
         "no model file",
         _written(lambda folder: (folder / f"{NAME}.onnx").unlink()),
@@ -344,3 +346,27 @@ def published(folder: Path, registry: Registry, *versions: str) -> None:
     for place, version in enumerate(versions):
         path = release(folder / version, shift=0.1 * place)
         publish(registry, path, version, TERMS)
+
+
+OTHERWISE = {
+    "cannot-run": "it does not run on its own inputs",
+    "too-slow": "more CPU time than promised, or than twice that of the version in use; a speed that stays open",
+    "overtaken": "a rollback while it was loaded",
+    "failed": "whatever else goes wrong",
+}
+"""Codes whose versions need more than a folder: another clock, another thread."""
+
+
+def refusal_rows() -> list[str]:
+    """The rows of the table in docs/hot-reload.md: code, step, and the bad versions that a test has for it."""
+    rows = []
+    for code in Refusal:
+        found = [bad for bad in BAD if bad.code == code]
+        steps = ", ".join(dict.fromkeys(bad.step for bad in found)) or "-"
+        names = ", ".join(bad.name for bad in found) or OTHERWISE[code]
+        rows.append(f"| `{code}` | {steps} | {names} |")
+    return rows
+
+
+if __name__ == "__main__":
+    sys.stdout.write("\n".join(refusal_rows()) + "\n")

@@ -1,44 +1,31 @@
-"""The loader's own thread and folder, and the shipped model through all steps."""
+"""The loader's rests and its folder, and the shipped model through all steps."""
 
 from __future__ import annotations
 
+import itertools
 import os
-import sys
 import tempfile
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.contract_models import NAME, contracted_model
 from voiceflow_ml.models.shipped import MODEL_NAME, shipped_model_path
 from voiceflow_ml.service import sources
-from voiceflow_ml.service.loading import Loader
-from voiceflow_ml.service.priority import run_giving_way
+from voiceflow_ml.service.loading import Loader, LoadingPlan
 from voiceflow_ml.service.scratch import scratch_folder
 from voiceflow_ml.service.slot import ModelSlot
 from voiceflow_ml.service.swaps import LoadRefused
 
 
-def niceness() -> int:
-    return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives each thread a priority")
-def test_work_gives_way_and_its_caller_does_not() -> None:
-    before = niceness()
-    assert run_giving_way(niceness, niceness=3) == min(19, before + 3)
-    assert run_giving_way(niceness, niceness=0) == before
-    assert run_giving_way(niceness, niceness=19) == 19
-    assert niceness() == before
-
-
-def test_an_error_comes_back_as_itself() -> None:
-    def work() -> None:
-        raise KeyError("from the other thread")
-
-    with pytest.raises(KeyError, match="from the other thread"):
-        run_giving_way(work, niceness=0)
+def test_it_rests_between_runs_for_as_long_as_they_took(tmp_path: Path) -> None:
+    clock, rests = itertools.count(0, 1_000_000), list[float]()
+    folder = contracted_model(tmp_path / "tiny").parent
+    slot = ModelSlot(Loader(NAME, clock_ns=clock.__next__, sleep_s=rests.append, plan=LoadingPlan(rest=3.0)))
+    slot.load(str(folder))
+    # Three runs to warm up, one on silence, one golden pair: on this clock each takes a millisecond.
+    assert rests == [0.003] * 5
 
 
 def test_a_folder_goes_with_its_load_and_that_of_a_dead_process_too(

@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from voiceflow_ml.service.guard import GuardPlan
 from voiceflow_ml.service.loading import Loader
 from voiceflow_ml.service.slot import ModelSlot
 from voiceflow_ml.service.swaps import Kind, LoadRefused, LoadUnderWay, NothingServed, NothingToChange, SwapRecord
+from voiceflow_ml.service.version import LoadedVersion, open_version
 
 MS = 1_000_000
 
@@ -287,13 +289,18 @@ def test_versions_that_nobody_needs_are_freed(slot: ModelSlot, folders: list[str
 
 def test_a_refused_version_is_freed(slot: ModelSlot, folders: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     slot.load(folders[0])
-    opened: list[weakref.ref[object]] = []
+    opened: list[weakref.ref[LoadedVersion]] = []
 
-    def slow(version: object, *_: object) -> str:
+    def remembered(path: Path, **facts: Any) -> LoadedVersion:
+        version = open_version(path, **facts)
         opened.append(weakref.ref(version))
+        return version
+
+    def broken(*_: object) -> str:
         raise MemoryError
 
-    monkeypatch.setattr("voiceflow_ml.service.loading.smoke_speed", slow)
+    monkeypatch.setattr("voiceflow_ml.service.loading.open_version", remembered)
+    monkeypatch.setattr("voiceflow_ml.service.loading.smoke_speed", broken)
     with pytest.raises(LoadRefused):
         slot.load(folders[1])
     gc.collect()

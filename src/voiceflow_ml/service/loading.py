@@ -2,6 +2,9 @@
 
 The order is that of the cost: hashes, what the file states, what its contract says against that of the version in
 use; only then is a session made of it, run, held to its golden pairs and timed.
+
+The thread that loads keeps its priority and rests between runs instead (docs/adr/0011): a thread of low priority that
+has the interpreter's lock and waits for a core holds up every request.
 """
 
 from __future__ import annotations
@@ -17,13 +20,13 @@ import numpy as np
 
 from voiceflow_ml.contract import Contract, Tensor, diff
 from voiceflow_ml.contract.diff import Level
+from voiceflow_ml.contract.golden import Arrays, Run
 from voiceflow_ml.contract.model_file import KNOWN_DOMAINS
 from voiceflow_ml.contract.tensors import tensor_changes
 from voiceflow_ml.errors import ModelFileError
 from voiceflow_ml.hardware.targets import CPU, Target
 from voiceflow_ml.inference.ort import ORT_DTYPES
 from voiceflow_ml.registry.registry import utc_now
-from voiceflow_ml.service.priority import run_giving_way
 from voiceflow_ml.service.scratch import scratch_folder
 from voiceflow_ml.service.sources import Staged, stage
 from voiceflow_ml.service.swaps import LoadRefused, Refusal, Step
@@ -44,13 +47,13 @@ class LoadingPlan:
     Attributes:
         threads: of one inference.
         target: where it runs.
-        niceness: of the thread that loads, 0 to 19: how much it gives way to the threads that serve.
+        rest: after each run of a new version, how many times that run's time the loading thread rests.
         smoke: how a version's speed is tried.
     """
 
     threads: int = 1
     target: Target = CPU
-    niceness: int = 10
+    rest: float = 1.0
     smoke: Smoke = field(default_factory=Smoke)
 
 
@@ -63,6 +66,7 @@ class Loader:
         plan: how.
         clock_ns: what steps are timed by.
         thread_time_ns: CPU time of the calling thread, what the speed is tried by.
+        sleep_s: waits.
         now: the time that is written down.
     """
 
@@ -74,14 +78,16 @@ class Loader:
         plan: LoadingPlan | None = None,
         clock_ns: Callable[[], int] = time.perf_counter_ns,
         thread_time_ns: Callable[[], int] = time.thread_time_ns,
+        sleep_s: Callable[[float], None] = time.sleep,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.model, self.registry = model, registry
         self._plan = plan or LoadingPlan()
-        self._clock_ns, self._thread_time_ns, self._now = clock_ns, thread_time_ns, now
+        self._clock_ns, self._thread_time_ns = clock_ns, thread_time_ns
+        self._sleep_s, self._now = sleep_s, now
 
     def load(self, source: str, served: LoadedVersion | None, steps: list[Step]) -> LoadedVersion:
-        """Load a version in a thread of lower priority; it takes as long as it takes.
+        """Load a version; it takes as long as it takes.
 
         Args:
             source: as in :func:`voiceflow_ml.service.sources.stage`.
@@ -91,9 +97,6 @@ class Loader:
         Raises:
             LoadRefused: the version is not fit to serve.
         """
-        return run_giving_way(lambda: self._load(source, served, steps), niceness=self._plan.niceness)
-
-    def _load(self, source: str, served: LoadedVersion | None, steps: list[Step]) -> LoadedVersion:
         smoke = self._plan.smoke
         # ONNX Runtime has read or mapped all that it needs when the session is made; nothing is left on the disk.
         with scratch_folder() as folder:
@@ -106,14 +109,27 @@ class Loader:
             with self._step("open", steps):
                 version = self._open(staged)
                 _check_tensors(staged.contract, version.session)
+            run = self._resting(version)
             with self._step("warm-up", steps) as note:
                 inputs = trial_inputs(staged.contract, staged.golden_folder)
-                note.append(warm_up(version, inputs, smoke))
+                note.append(warm_up(run, inputs, smoke))
             with self._step("golden parity", steps) as note:
-                note.append(golden_parity(version, staged.golden_folder))
+                note.append(golden_parity(staged.contract, staged.golden_folder, run))
             with self._step("speed", steps) as note:
-                note.append(smoke_speed(version, served, inputs, smoke, self._thread_time_ns))
+                served_run = self._resting(served) if served is not None else None
+                note.append(smoke_speed(staged.contract, run, served_run, inputs, smoke, self._thread_time_ns))
         return version
+
+    def _resting(self, version: LoadedVersion) -> Run:
+        """Runs a version, and leaves the cores to the requests for a while afterwards."""
+
+        def run(inputs: Arrays) -> Arrays:
+            start_ns = self._clock_ns()
+            outputs = version.run(inputs)
+            self._sleep_s(self._plan.rest * (self._clock_ns() - start_ns) / 1e9)
+            return outputs
+
+        return run
 
     @contextlib.contextmanager
     def _step(self, name: str, steps: list[Step]) -> Iterator[list[str]]:

@@ -1,8 +1,8 @@
 """Which version a request gets, without a lock.
 
 The routes are one immutable record, read once by each request and replaced by one assignment, and leases are kept in
-sets, whose additions and removals are atomic. So neither a load, nor a thread of low priority that happens to hold a
-lock, can make a request wait.
+sets, whose additions and removals are atomic. So no load, and no thread that happens to hold a lock while it waits for
+a core, can make a request wait.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class ModelSlot:
         self._routes = Routes()
         self._watched: tuple[Seat, Watch] | None = None
         self._loading = threading.Lock()
-        # Held for a few instructions each time, and never by the thread of low priority.
+        # Held for a few instructions each time.
         self._changing = threading.Lock()
 
     def route(self, key: str | None = None) -> Lease:

@@ -71,6 +71,7 @@ def stage(source: str, model: str, registry: Registry | None, folder: Path) -> S
     Raises:
         LoadRefused: it is not to be had, not what was published, or not readable.
     """
+    hidden = [f"{folder}/version", str(folder), *([registry.store.url] if registry is not None else [])]
     try:
         if source == BUILTIN:
             return _shipped(model)
@@ -78,20 +79,25 @@ def stage(source: str, model: str, registry: Registry | None, folder: Path) -> S
             return _copied(Path(source), model, folder)
         return _fetched(source, model, registry, folder)
     except IntegrityError as error:
-        raise LoadRefused(Refusal.HASH, _plain(error, folder)) from None
+        raise LoadRefused(Refusal.HASH, _plain(error, [*hidden, source])) from None
     except RegistryError as error:
-        raise LoadRefused(Refusal.NOT_FOUND, _plain(error, folder)) from None
+        raise LoadRefused(Refusal.NOT_FOUND, _plain(error, [*hidden, source])) from None
     except ContractError as error:
-        raise LoadRefused(Refusal.NO_CONTRACT, _plain(error, folder)) from None
+        raise LoadRefused(Refusal.NO_CONTRACT, _plain(error, [*hidden, source])) from None
     except ModelFileError as error:
-        raise LoadRefused(Refusal.UNREADABLE, _plain(error, folder)) from None
+        raise LoadRefused(Refusal.UNREADABLE, _plain(error, [*hidden, source])) from None
     except OSError as error:
-        raise LoadRefused(Refusal.UNREADABLE, f"{source} cannot be read: {error.strerror or error}") from None
+        raise LoadRefused(
+            Refusal.UNREADABLE, f"{shown(source)} cannot be read: {error.strerror or type(error).__name__}"
+        ) from None
 
 
-def _plain(error: Exception, folder: Path) -> str:
-    """The sentence without the loader's folder, which means nothing to who reads it."""
-    return str(error).replace(f"{folder}/", "")
+def _plain(error: Exception, hidden: list[str]) -> str:
+    """The sentence without folders and addresses of this machine, which everybody may read in the swap history."""
+    sentence = str(error)
+    for place in hidden:
+        sentence = sentence.replace(f"{place.rstrip('/')}/", "")
+    return sentence
 
 
 def _fetched(source: str, model: str, registry: Registry | None, folder: Path) -> Staged:

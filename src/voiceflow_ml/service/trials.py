@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voiceflow_ml.contract import Contract
-from voiceflow_ml.contract.golden import Arrays, golden_problems, read_golden
+from voiceflow_ml.contract.golden import Arrays, Run, golden_problems, read_golden
 from voiceflow_ml.errors import ContractError, ModelFileError
 from voiceflow_ml.latency.evalue import log_e_few, log_e_many
 from voiceflow_ml.service.swaps import LoadRefused, Refusal
-from voiceflow_ml.service.version import LoadedVersion
 from voiceflow_ml.units import format_ns
 
 STAGE, TARGET = "model-inference", "cpu"
@@ -67,7 +66,7 @@ def _noise(noise: np.random.Generator, dtype: str, sizes: list[int]) -> NDArray[
     return (0.05 * noise.standard_normal(sizes)).astype(kind) if kind.kind == "f" else np.ones(sizes, kind)
 
 
-def warm_up(version: LoadedVersion, inputs: Arrays, smoke: Smoke) -> str:
+def warm_up(run: Run, inputs: Arrays, smoke: Smoke) -> str:
     """Run a version a few times, and once on silence; every number that it gives must be finite.
 
     Returns:
@@ -79,7 +78,7 @@ def warm_up(version: LoadedVersion, inputs: Arrays, smoke: Smoke) -> str:
     silence = {name: np.zeros_like(array) if array.dtype.kind == "f" else array for name, array in inputs.items()}
     try:
         for what, feeds in (("the trial inputs", inputs),) * smoke.warm_up_runs + (("silence", silence),):
-            _check_finite(version.run(feeds), what)
+            _check_finite(run(feeds), what)
     except ModelFileError as error:
         raise LoadRefused(Refusal.CANNOT_RUN, str(error)) from None
     return f"{smoke.warm_up_runs} runs and one on silence, every number finite"
@@ -91,7 +90,7 @@ def _check_finite(outputs: Arrays, what: str) -> None:
             raise LoadRefused(Refusal.NOT_FINITE, f"output {name!r} holds a NaN or an infinity for {what}")
 
 
-def golden_parity(version: LoadedVersion, golden_folder: Path | None) -> str:
+def golden_parity(contract: Contract, golden_folder: Path | None, run: Run) -> str:
     """Hold a version to the outputs that its trained network gave.
 
     Raises:
@@ -100,17 +99,18 @@ def golden_parity(version: LoadedVersion, golden_folder: Path | None) -> str:
     if golden_folder is None:
         return "not checked: no golden files came with it"
     try:
-        problems = golden_problems(version.contract, golden_folder, version.run)
+        problems = golden_problems(contract, golden_folder, run)
     except (ContractError, ModelFileError) as error:
         problems = [str(error).replace(f"{golden_folder}/", "")]
     if problems:
         raise LoadRefused(Refusal.GOLDEN, "; ".join(problems))
-    return f"{len(version.contract.golden)} pairs within their tolerance"
+    return f"{len(contract.golden)} pairs within their tolerance"
 
 
 def smoke_speed(
-    version: LoadedVersion,
-    served: LoadedVersion | None,
+    contract: Contract,
+    run: Run,
+    served_run: Run | None,
     inputs: Arrays,
     smoke: Smoke,
     thread_time_ns: Callable[[], int],
@@ -122,8 +122,9 @@ def smoke_speed(
     P99 would need thousands of runs: that one is for the gate before publishing, and for the watch afterwards.
 
     Args:
-        version: the new one.
-        served: the one in use; it is what a version without a promise is compared with, run for run.
+        contract: of the new version.
+        run: runs it.
+        served_run: runs the one in use, which a version without a promise is compared with, run for run.
         inputs: of both.
         smoke: how.
         thread_time_ns: CPU time of this thread; one thread does all the work of an inference.
@@ -134,21 +135,21 @@ def smoke_speed(
     Raises:
         LoadRefused: it is too slow, or it stays open whether it is.
     """
-    limit_ns = _promised_ns(version.contract)
-    if limit_ns is None and served is None:
+    limit_ns = _promised_ns(contract)
+    if limit_ns is None and served_run is None:
         return "not checked: the contract promises nothing, and nothing is in use to compare with"
 
     def limit_of_this_run_ns() -> float:
-        if limit_ns is not None or served is None:
+        if limit_ns is not None or served_run is None:
             return float(limit_ns or 0)
-        return smoke.times_served * _timed_ns(served, inputs, thread_time_ns)
+        return smoke.times_served * _timed_ns(served_run, inputs, thread_time_ns)
 
     threshold = -math.log1p(-smoke.confidence)
     times_ns: list[int] = []
     limits_ns: list[float] = []
     over = 0
     for runs in range(1, smoke.most_runs + 1):
-        times_ns.append(_timed_ns(version, inputs, thread_time_ns))
+        times_ns.append(_timed_ns(run, inputs, thread_time_ns))
         limits_ns.append(limit_of_this_run_ns())
         over += times_ns[-1] > limits_ns[-1]
         if log_e_few(over, runs, 0.5, 1.0) >= threshold:
@@ -164,9 +165,9 @@ def _promised_ns(contract: Contract) -> int | None:
     return min(limits, default=None)
 
 
-def _timed_ns(version: LoadedVersion, inputs: Arrays, thread_time_ns: Callable[[], int]) -> int:
+def _timed_ns(run: Run, inputs: Arrays, thread_time_ns: Callable[[], int]) -> int:
     start_ns = thread_time_ns()
-    version.run(inputs)
+    run(inputs)
     return thread_time_ns() - start_ns
 
 
