@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import os
+import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from tests.contract_models import NAME, contracted_model
 from voiceflow_ml.models.shipped import MODEL_NAME, shipped_model_path
 from voiceflow_ml.service import sources
 from voiceflow_ml.service.loading import Loader, LoadingPlan
+from voiceflow_ml.service.memory import give_back_memory
 from voiceflow_ml.service.scratch import scratch_folder
 from voiceflow_ml.service.slot import ModelSlot
 from voiceflow_ml.service.swaps import LoadRefused
@@ -71,3 +75,18 @@ def test_a_damaged_installation_is_noticed(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(LoadRefused, match="its hash is not that of its card") as refused:
         ModelSlot(Loader(MODEL_NAME)).load(sources.BUILTIN)
     assert refused.value.code == "hash-mismatch"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do it by themselves, or not at all")
+def test_freed_memory_goes_back_to_the_system() -> None:
+    if not hasattr(ctypes.CDLL(None), "malloc_trim"):
+        assert give_back_memory() is False
+        return
+    # One of sixteen small pieces is kept: freeing the others leaves holes that are not given back by themselves.
+    pieces = [bytearray(2_048) for _ in range(40_000)]
+    kept = pieces[::-16]
+    pieces.clear()
+    before = psutil.Process().memory_info().rss
+    assert give_back_memory() is True
+    assert psutil.Process().memory_info().rss < before - (32 << 20)
+    assert len(kept) == 2_500

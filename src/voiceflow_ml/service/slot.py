@@ -14,6 +14,7 @@ from voiceflow_ml.registry.registry import utc_now
 from voiceflow_ml.service.guard import Finding, GuardPlan, Latencies, Watch
 from voiceflow_ml.service.history import Attempt, SwapHistory
 from voiceflow_ml.service.loading import Loader
+from voiceflow_ml.service.memory import give_back_memory
 from voiceflow_ml.service.routing import Lease, Routes, Seat, SlotStatus, draw, status_of, version_on
 from voiceflow_ml.service.swaps import (
     Kind,
@@ -127,6 +128,7 @@ class ModelSlot:
                 raise LoadUnderWay(f"{version_on(tried)} is being tried as a canary; promote it or roll it back first")
             return self._load(attempt, canary)
         finally:
+            give_back_memory()
             self._loading.release()
 
     def _load(self, attempt: Attempt, share: float) -> SwapRecord:
