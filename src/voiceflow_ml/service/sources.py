@@ -143,7 +143,8 @@ def _copied(source: Path, model: str, folder: Path) -> Staged:
     name = f"{model}.onnx"
     golden = {file for pair in contract.golden for file in (*pair.inputs.values(), *pair.outputs.values())}
     _copy(source, folder, (CONTRACT_FILE, name, *golden), Refusal.UNREADABLE)
-    _copy(source, folder, _checked_external(read_header(folder / name)), Refusal.EXTERNAL_DATA)
+    header = read_header(folder / name)
+    _copy(source, folder, _checked_external(header), Refusal.EXTERNAL_DATA)
     note = "copied; no registry vouches for its hash"
     if (source / MANIFEST_FILE).is_file():
         from voiceflow_ml.registry.fetch import load  # noqa: PLC0415
@@ -152,8 +153,8 @@ def _copied(source: Path, model: str, folder: Path) -> Staged:
         for file in ({CONTRACT_FILE, name, *golden}) & set(manifest.files):
             if hash_file(folder / file) != manifest.files[file].sha256:
                 raise IntegrityError(f"{file} was changed while it was copied")
-        return _staged(folder, model, manifest.version, f"{len(manifest.files)} files, hashes as published")
-    return _staged(folder, model, "", note)
+        return _staged(folder, model, manifest.version, f"{len(manifest.files)} files, hashes as published", header)
+    return _staged(folder, model, "", note, header)
 
 
 def _copy(source: Path, folder: Path, names: Iterable[str], refusal: Refusal) -> None:
@@ -182,11 +183,11 @@ def _shipped(model: str) -> Staged:
     return Staged(path, contract, header, f"builtin-{digest[:_DIGEST_CHARACTERS]}", digest, None, note)
 
 
-def _staged(folder: Path, model: str, version: str, note: str) -> Staged:
+def _staged(folder: Path, model: str, version: str, note: str, header: OnnxHeader | None = None) -> Staged:
     contract = read_contract(folder / CONTRACT_FILE)
     _check_model(contract, model)
     path = folder / f"{model}.onnx"
-    header = read_header(path)
+    header = header or read_header(path)
     _checked_external(header)
     embedded = header.metadata.get(METADATA_KEY)
     if embedded is not None and from_json(embedded, f"{path.name}: {METADATA_KEY}") != contract:
