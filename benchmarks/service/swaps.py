@@ -3,7 +3,7 @@
 Two versions of the shipped model with different weights take turns in ``voiceflow serve``; requests are one window of
 3 s as raw tensors, by an open loop from a process of its own. Server, generator and everything else of the machine
 share its cores, so what counts is the ratio between requests that overlap a swap and those that do not, in one run.
-Writes ``benchmarks/service/swaps.json`` and prints the table.
+Writes ``benchmarks/service/swaps.json``, fills docs/hot-reload.md and prints the same.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.service.swap_table import RESULTS, render, write_page
 from benchmarks.service.variants import WINDOW_SAMPLES, write_variant
 from voiceflow_ml.client.exchanges import Exchange, infer
-from voiceflow_ml.commands.bench_swap import reload_lines
 from voiceflow_ml.files import write_text_atomic
 from voiceflow_ml.hardware.probe import probe_machine
 from voiceflow_ml.load.generator import job_of, run_apart
@@ -32,9 +32,7 @@ from voiceflow_ml.load.server_process import ServerProcess
 from voiceflow_ml.models.shipped import MODEL_NAME
 from voiceflow_ml.units import NS_PER_S
 
-RESULTS = Path(__file__).with_name("swaps.json")
 MOST_TIMES = 2.0
-MOST_GROWTH = 0.1
 _CONNECTIONS = 4
 """Enough to keep both cores busy, few enough that the queue adds nothing."""
 
@@ -73,6 +71,9 @@ def main() -> None:
         with ServerProcess(("--model", sources[0])) as server:
             results = measure(server, sources, token, arguments)
     write_text_atomic(arguments.out, json.dumps(results, indent=1) + "\n")
+    print(render(results))
+    if arguments.out == RESULTS:
+        write_page(results)
 
 
 def measure(
@@ -87,9 +88,6 @@ def measure(
     duration_ns = round(arguments.reloads * arguments.every_s * NS_PER_S)
     trial = swaps(server.url, sources, token, rate, arguments.reloads, duration_ns)
     memory = Memory(before, server.resident_bytes)
-    print("\n".join(reload_lines(trial, MOST_TIMES)))
-    print(f"  memory      {memory.before / 2**20:.0f} MiB before, {memory.after / 2**20:.0f} MiB after: "
-          f"{memory.growth:+.1%}, at most {MOST_GROWTH:+.0%}")  # fmt: skip
     content = reload_trial_to_dict(trial, MOST_TIMES)
     for reload in content["reloads"]:
         # Where the versions lay in this run means nothing to anybody.

@@ -53,7 +53,7 @@ class LoadingPlan:
 
     threads: int = 1
     target: Target = CPU
-    rest: float = 3.0
+    rest: float = 1.0
     smoke: Smoke = field(default_factory=Smoke)
 
 
