@@ -16,6 +16,7 @@ from voiceflow_ml.models.shipped import MODEL_NAME
 from voiceflow_ml.units import NS_PER_S, format_count, format_ns, parse_duration_ns
 
 if TYPE_CHECKING:
+    from voiceflow_ml.load.reloading import Api
     from voiceflow_ml.load.reloads import ReloadTrial
 
 EXIT_CODES = {Outcome.MET: 0, Outcome.BREACHED: 1, Outcome.INCONCLUSIVE: 3, Outcome.INVALID: 4}
@@ -69,12 +70,8 @@ def bench_swap_command(
     from voiceflow_ml.commands.load import inference_of  # noqa: PLC0415
     from voiceflow_ml.load.generator import job_of  # noqa: PLC0415
     from voiceflow_ml.load.plan import Kind, LoadPlan  # noqa: PLC0415
-    from voiceflow_ml.load.reloading import Api, ReloadPlan, reload_apart  # noqa: PLC0415
-    from voiceflow_ml.load.reloads import reload_trial_to_dict  # noqa: PLC0415
+    from voiceflow_ml.load.reloading import ReloadPlan, reload_apart  # noqa: PLC0415
 
-    if api not in tuple(Api):
-        raise ConfigError(f"--api {api!r} is not known; take {' or '.join(Api)}")
-    sources = tuple(source or [""])
     plan = LoadPlan(
         kind=Kind.OPEN_LOOP,
         rate_per_s=rate,
@@ -83,19 +80,30 @@ def bench_swap_command(
         seed=seed,
         timeout_s=parse_duration_ns(timeout) / NS_PER_S,
     )
-    trial = reload_apart(
-        job_of(url, plan, inference_of(url, model, inputs or [])),
-        ReloadPlan(model, sources, reloads, Api(api), token),
-    )
-    typer.echo("\n".join(reload_lines(trial, most_times)))
-    if json_file is not None:
-        write_text_atomic(json_file, json.dumps(reload_trial_to_dict(trial, most_times), indent=1) + "\n")
-    raise typer.Exit(EXIT_CODES[trial.outcome(most_times)])
+    swaps = ReloadPlan(model, tuple(source or [""]), reloads, _api(api), token)
+    _tell(reload_apart(job_of(url, plan, inference_of(url, model, inputs or [])), swaps), most_times, json_file)
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
     app.command("bench-swap", help=HELP)(bench_swap_command)
+
+
+def _api(name: str) -> Api:
+    from voiceflow_ml.load.reloading import Api  # noqa: PLC0415
+
+    if name not in tuple(Api):
+        raise ConfigError(f"--api {name!r} is not known; take {' or '.join(Api)}")
+    return Api(name)
+
+
+def _tell(trial: ReloadTrial, most_times: float, json_file: Path | None) -> None:
+    from voiceflow_ml.load.reloads import reload_trial_to_dict  # noqa: PLC0415
+
+    typer.echo("\n".join(reload_lines(trial, most_times)))
+    if json_file is not None:
+        write_text_atomic(json_file, json.dumps(reload_trial_to_dict(trial, most_times), indent=1) + "\n")
+    raise typer.Exit(EXIT_CODES[trial.outcome(most_times)])
 
 
 def reload_lines(trial: ReloadTrial, most_times: float) -> list[str]:
