@@ -70,8 +70,16 @@ def _begun(path: Path | None) -> dict[str, Any]:
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": probe_machine(),
         "cores": len(os.sched_getaffinity(0)),
+        "priority": _priority(),
         "load_average": [os.getloadavg()[0], os.getloadavg()[0]],
     }
+
+
+def _priority() -> str:
+    """How this process, and all that it starts, is scheduled beside others."""
+    if os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR):
+        return "at real-time priority"
+    return f"at nice {os.nice(0)}"
 
 
 def _say(text: str) -> None:

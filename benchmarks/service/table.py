@@ -21,8 +21,9 @@ def render(results: Mapping[str, Any]) -> str:
     begin, end = results["load_average"]
     head = (
         f"Measured {results['measured_at'][:10]} on {results['machine'].get('CPU', 'an unknown CPU')}, "
-        f"{results['cores']} cores; load average of the machine {begin:.1f} before and {end:.1f} after. Latency counts "
-        "from the intended sending; where the generator was late, the trial is INVALID and it is said."
+        f"{results['cores']} cores, {results['priority']}; load average of the machine {begin:.1f} before and "
+        f"{end:.1f} after. Servers and generator share these cores. Latency counts from the intended sending; where "
+        "the generator was late, the trial is INVALID and it is said."
     )
     drawn = [draw(results[name]) for name, draw in _DRAW.items() if name in results]
     return "\n\n".join([head, *drawn])
@@ -90,9 +91,12 @@ def _streams(part: Part) -> str:
         ]
         for count, trial in part["trials"].items()
     ]
+    more = [trial for count, trial in part["trials"].items() if int(count) > part["sustained"]]
+    # Where the generator was late before the server failed, nothing is known of more streams.
+    least = "at least " if any(not trial["valid"] for trial in more) else ""
     note = (
-        f"**{part['sustained']}** streams at once are sustained: every chunk answered, P99 from chunk in to answer out "
-        "below 100 ms."
+        f"**{least}{part['sustained']}** streams at once are sustained: every chunk answered, P99 from chunk in to "
+        "answer out below 100 ms."
     )
     return _section("Live streams, a chunk every 100 ms", ["streams", "P50", "P99", "sustained"], rows, note)
 

@@ -21,6 +21,7 @@ RESULT: dict[str, Any] = {
     "measured_at": "2026-01-02T03:04:05+00:00",
     "machine": {"CPU": "a CPU"},
     "cores": 2,
+    "priority": "at nice 0",
     "load_average": [0.5, 1.5],
     "baseline": {
         "connections": 20,
@@ -50,6 +51,12 @@ def test_every_part_has_its_table_and_its_goals() -> None:
     assert "undecided" not in text
     assert "load average of the machine 0.5 before and 1.5 after" in text
     assert "**2** streams at once are sustained" in text
+
+
+def test_streams_beyond_those_that_a_late_generator_could_tell_are_not_denied() -> None:
+    late = {**TRIAL, "valid": False, "sustained": False}
+    trials = {"2": {**TRIAL, "sustained": True}, "4": late}
+    assert "**at least 2** streams" in render({**RESULT, "streams": {"sustained": 2, "trials": trials}})
 
 
 def test_a_part_that_was_not_run_is_not_shown() -> None:
@@ -88,7 +95,7 @@ def test_an_invalid_trial_decides_nothing(part: str) -> None:
         found["trials"] = [TRIAL, bad]
     else:
         found["trial"] = bad
-    text = render({name: value for name, value in results.items() if name in (part, *list(RESULT)[:4])})
+    text = render({name: value for name, value in results.items() if name in (part, *list(RESULT)[:5])})
     assert "undecided" in text
     assert ": reached" not in text
     assert "INVALID: the generator was late" in text
