@@ -19,6 +19,7 @@ The tree::
     │   ├── RefusedError              the service says that the request is wrong, or may not be made
     │   ├── BusyError                 the service has too much to do, and says when to come back
     │   └── AnswerError               the service failed, or answered what nobody can read
+    ├── RemoteError                   another machine that cannot be reached, or failed in mid-run
     ├── ResultError                   a result file that cannot be read or written
     ├── PipelineError                 a model update that one of its steps refuses
     └── CloudError                    a cloud that refuses, fails or takes back what a plan asks for
@@ -106,6 +107,10 @@ class BusyError(ClientError):
 
 class AnswerError(ClientError):
     """The service failed, or its answer cannot be read."""
+
+
+class RemoteError(VoiceflowError):
+    """Another machine cannot be reached, is not what is needed, or failed in mid-run."""
 
 
 class ResultError(VoiceflowError):

@@ -69,6 +69,21 @@ def test_measuring_does_import_what_the_tests_above_miss(project: Project) -> No
     assert modules_after(project, "--sla-span=0s", "sla.toml") & HEAVY == {"onnxruntime", "jinja2"}
 
 
+def test_measuring_here_imports_nothing_of_ray(project: Project) -> None:
+    project.promise("cpu")
+    assert "ray" not in modules_after(project, "--sla-span=0s", "sla.toml")
+
+
+def test_a_cluster_without_ray_installed_is_one_sentence(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    project.promise("cpu")
+    result = project.run("sla.toml", "--ray-address=auto")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ['ERROR: --ray-address needs ray, which is not installed: pip install "voiceflow-ml[[]ray[]]"']
+    )
+
+
 def test_collect_only_writes_no_file(project: Project, tmp_path: Path) -> None:
     project.promise("cpu")
     project.write_test(THREE_VERDICTS)

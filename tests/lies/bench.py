@@ -20,9 +20,9 @@ from voiceflow_ml.hardware.watch import MachineWatch
 from voiceflow_ml.inference.call import Measurable
 from voiceflow_ml.inference.floor import floor_of
 from voiceflow_ml.inference.ort import OnnxModel, open_onnx
+from voiceflow_ml.inference.run_findings import collect_findings
 from voiceflow_ml.latency import FakeClock, Outcome, SamplingPlan, measure
 from voiceflow_ml.latency.counters import FakeCounters
-from voiceflow_ml.pytest_plugin.findings import collect_findings
 from voiceflow_ml.results.assemble import assemble, verdicts_on
 from voiceflow_ml.results.measurement import Measurement
 from voiceflow_ml.sla.objectives import Measuring, Objective, Promise, Stage

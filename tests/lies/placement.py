@@ -19,9 +19,9 @@ from voiceflow_ml.hardware import software
 from voiceflow_ml.hardware.fake_nvml import FakeNvml
 from voiceflow_ml.hardware.targets import find_gpu
 from voiceflow_ml.inference.ort import OnnxModel, open_onnx
+from voiceflow_ml.inference.run_findings import inputs_finding
 from voiceflow_ml.inference.torch_model import open_torch
 from voiceflow_ml.latency import FakeClock
-from voiceflow_ml.pytest_plugin.proving import inputs_finding
 from voiceflow_ml.sla.load import parse_sla
 
 T4 = find_gpu("t4")

@@ -10,8 +10,9 @@ from tests.onnx_models import chain_model, tiny_model
 from voiceflow_ml.errors import ConfigError
 from voiceflow_ml.hardware.evidence import Severity
 from voiceflow_ml.hardware.machine import last_level_cache_bytes
+from voiceflow_ml.hardware.peaks import Peaks
 from voiceflow_ml.hardware.roofline import Roofline, Work, floor_finding, refuse_impossible, roofline
-from voiceflow_ml.hardware.targets import CPU, TARGETS, Peaks, find_gpu
+from voiceflow_ml.hardware.targets import CPU, TARGETS, find_gpu
 from voiceflow_ml.inference.cpu_peaks import measured_peaks
 from voiceflow_ml.inference.floor import floor_of
 from voiceflow_ml.inference.ort import open_onnx

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -36,14 +37,8 @@ def read_model(path: Path) -> onnx.ModelProto:
             another size than it has, an opset or operators that cannot be run, or a graph that is not valid.
     """
     import onnx  # noqa: PLC0415
-    from google.protobuf.message import DecodeError  # noqa: PLC0415
 
-    content = _read(path)
-    model = onnx.ModelProto()
-    try:
-        model.ParseFromString(content)
-    except DecodeError as error:
-        raise ModelFileError(f"{path} is cut off or not an ONNX model ({error}); export or fetch it again") from None
+    model = _parse(path)
     if not model.HasField("graph") or not model.graph.node:
         raise ModelFileError(f"{path} is cut off or not an ONNX model (it holds no graph); export or fetch it again")
     _check_opsets(path, model)
@@ -54,6 +49,22 @@ def read_model(path: Path) -> onnx.ModelProto:
     except Exception as error:  # the checker's errors have no common base but this
         raise ModelFileError(f"{path} is not a valid ONNX model: {' '.join(str(error).split())[:300]}") from None
     return model
+
+
+def external_files(path: Path) -> tuple[str, ...]:
+    """Names of the files that hold tensors of a model beside its own, relative to its folder, sorted.
+
+    Empty for a model that is one file, and where ``onnx`` is not installed, which alone can tell.
+
+    Raises:
+        ModelFileError: not an ONNX model, or a tensor whose data lies outside of the model's folder.
+    """
+    if find_spec("onnx") is None:
+        return ()
+    tensors = [tensor for tensor in _tensors(_parse(path).graph) if tensor.external_data]
+    for tensor in tensors:
+        _external_bytes(path, f"{path}: tensor {tensor.name!r}", tensor)
+    return tuple(sorted({_external(tensor)["location"] for tensor in tensors}))
 
 
 def computation_sha256(model: onnx.ModelProto, folder: Path) -> str:
@@ -78,6 +89,18 @@ def computation_sha256(model: onnx.ModelProto, folder: Path) -> str:
     for file in sorted({_external(tensor)["location"] for tensor in _tensors(model.graph) if tensor.external_data}):
         digest.update((folder / file).read_bytes())
     return digest.hexdigest()
+
+
+def _parse(path: Path) -> onnx.ModelProto:
+    import onnx  # noqa: PLC0415
+    from google.protobuf.message import DecodeError  # noqa: PLC0415
+
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(_read(path))
+    except DecodeError as error:
+        raise ModelFileError(f"{path} is cut off or not an ONNX model ({error}); export or fetch it again") from None
+    return model
 
 
 def _read(path: Path) -> bytes:

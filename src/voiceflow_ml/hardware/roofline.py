@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from voiceflow_ml.errors import ConfigError
 from voiceflow_ml.hardware.evidence import Finding, Severity
-from voiceflow_ml.hardware.targets import Peaks
+from voiceflow_ml.hardware.peaks import Peaks
 from voiceflow_ml.units import NS_PER_S, format_ns
 
 STATED_MARGIN = 4.0

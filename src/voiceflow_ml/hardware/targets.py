@@ -3,28 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from voiceflow_ml.errors import TargetError
 from voiceflow_ml.hardware.cuda_provider import CUDA_OPTIONS, CUDA_PROVIDERS
-
-
-@dataclass(frozen=True)
-class Peaks:
-    """What a device can do at best, as its maker or a measurement says.
-
-    Attributes:
-        flops_per_s: precision (``"fp32"``, ``"tf32"``, ``"fp16"``, ``"bf16"``, ``"int8"``) -> dense floating-point
-            or integer operations in a second; a multiplication and an addition are two.
-        bytes_per_s: bandwidth of the device's memory; None when it is not known.
-        cache_bytes: last-level cache, which may hold that much from one inference to the next.
-        source: where the numbers come from.
-    """
-
-    flops_per_s: Mapping[str, float] = field(default_factory=dict)
-    bytes_per_s: float | None = None
-    cache_bytes: int = 0
-    source: str = ""
+from voiceflow_ml.hardware.peaks import Peaks
 
 
 @dataclass(frozen=True)
@@ -43,6 +26,8 @@ class Target:
         peaks: empty for the CPU, whose peaks differ with every machine and are measured.
         provider_options: of the first provider, where sla.toml says nothing else.
         stated_at: where a project states it (``"sla.toml:3"``); empty for a target that ships.
+        accelerator_type: what Ray calls a node that has it, where sla.toml says so.
+        elsewhere: whether this run measures it on another machine.
     """
 
     name: str
@@ -52,9 +37,11 @@ class Target:
     pci_device_ids: frozenset[int] = frozenset()
     memory_gb: int | None = None
     boost_clock_mhz: int | None = None
-    peaks: Peaks = Peaks()
+    peaks: Peaks = field(default_factory=Peaks)
     provider_options: Mapping[str, str] = field(default_factory=dict)
     stated_at: str = ""
+    accelerator_type: str = ""
+    elsewhere: bool = False
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -68,6 +55,12 @@ class Target:
     def gpu_name(self) -> str:
         """The name that ``--gpu`` takes: ``"t4"`` for ``"cuda-t4"``."""
         return self.name.removeprefix("cuda-")
+
+    @property
+    def ray_accelerator(self) -> str:
+        """What Ray calls a node that has it: as stated, else the device's name without its maker; the CPU has none."""
+        name = self.device_name.removeprefix("NVIDIA ").removeprefix("Tesla ")
+        return self.accelerator_type or name.replace(" ", "-")
 
     @property
     def marker(self) -> str:
@@ -101,6 +94,10 @@ class Catalogue(Mapping[str, Target]):
     def with_targets(self, targets: Iterable[Target]) -> Catalogue:
         """A catalogue in which these are added, or stand in place of those of the same name."""
         return Catalogue({**self._targets, **{target.name: target for target in targets}}.values())
+
+    def on_ray(self) -> Catalogue:
+        """A catalogue whose targets are measured elsewhere, all that some node of a Ray cluster may have."""
+        return Catalogue(replace(target, elsewhere=bool(target.ray_accelerator)) for target in self.values())
 
     def find(self, name: str) -> Target:
         """Look up a target by its name, such as ``"cpu"`` or ``"cuda-t4"``.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from voiceflow_ml.hardware.machine import last_level_cache_bytes
-from voiceflow_ml.hardware.targets import Peaks
+from voiceflow_ml.hardware.peaks import Peaks
 
 _SIZE = 512
 _ROUNDS = 12

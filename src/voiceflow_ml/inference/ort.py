@@ -46,7 +46,11 @@ class InputInfo:
 
 
 class OnnxModel:
-    """An ONNX model in a session on one target. Build it with :func:`open_onnx`."""
+    """An ONNX model in a session on one target. Build it with :func:`open_onnx`.
+
+    Without a session it is known by its file alone, for another machine to open: nothing runs on it here, and nothing
+    that is asked of it here can be taken for a proof.
+    """
 
     def __init__(
         self, path: Path, sha256: str, target: Target, threads: int, session: Any, options: RuntimeOptions
@@ -56,11 +60,20 @@ class OnnxModel:
         self.threads = threads
         self.options = options
         self._target = target
-        self._session = session
+        self._opened = session
         self._feeds: dict[str, Any] = {}
-        self._opened_with = list(session.get_providers())
-        self.inputs = tuple(_input_info(path, node) for node in session.get_inputs())
-        self.output_names = tuple(str(node.name) for node in session.get_outputs())
+        self._opened_with = [] if session is None else list(session.get_providers())
+        self.inputs = () if session is None else tuple(_input_info(path, node) for node in session.get_inputs())
+        self.output_names = () if session is None else tuple(str(node.name) for node in session.get_outputs())
+
+    @property
+    def _session(self) -> Any:
+        if self._opened is None:
+            raise ConfigError(
+                f"{self.path} is measured on another machine's {self._target.name} and cannot run here: hand the model "
+                "itself to latency(model, *inputs), or leave --ray-address away"
+            )
+        return self._opened
 
     @property
     def target(self) -> Target:
@@ -81,6 +94,7 @@ class OnnxModel:
         Raises:
             ConfigError: the number, type or shape of the arrays does not fit the model.
         """
+        session = self._session
         if len(inputs) != len(self.inputs):
             names = ", ".join(info.name for info in self.inputs)
             raise ConfigError(f"{self.path} takes {_counted(len(self.inputs), 'input')} ({names}), got {len(inputs)}")
@@ -96,7 +110,7 @@ class OnnxModel:
         self._feeds = feeds
         if self.options.boundary is Boundary.DEVICE_ONLY:
             return self._bind_on_device(feeds)
-        run, names_out = self._session.run, list(self.output_names)
+        run, names_out = session.run, list(self.output_names)
         return lambda: run(names_out, feeds)
 
     def _bind_on_device(self, feeds: dict[str, Any]) -> Callable[[], object]:
@@ -130,18 +144,19 @@ class OnnxModel:
         """File, hash, runtime, providers and threads."""
         import onnxruntime  # noqa: PLC0415
 
+        session = self._session
         provider = self._opened_with[0]
         # Some providers do not say which options they have.
         used = {
             **asked_options(provider, self._target, self.threads),
-            **self._session.get_provider_options().get(provider, {}),
+            **session.get_provider_options().get(provider, {}),
         }
         options = ", ".join(f"{name} = {value}" for name, value in sorted(used.items()))
         return {
             "model file": self.path.name,
             "model SHA-256": self.sha256,
             "runtime": f"onnxruntime {onnxruntime.__version__}",
-            "execution providers": ", ".join(self._session.get_providers()),
+            "execution providers": ", ".join(session.get_providers()),
             **({f"options of {provider}": options} if options else {}),
             "intra-op threads": str(self.threads),
             "inter-op threads": "1",
@@ -171,7 +186,7 @@ def open_onnx(
 
     Args:
         path: the ONNX file.
-        target: where it must run.
+        target: where it must run; for one that another machine has, the model is opened there, not here.
         threads: intra-op threads of a CPU session, at least 1.
         options: provider, its options, boundary and spinning; by default the target's.
 
@@ -187,7 +202,9 @@ def open_onnx(
     _check_file(path)
     # Before the session reads it: a file that is replaced in between is not the one that was promised.
     sha256 = hash_file(path)
-    session = make_session(path, target, threads=threads, spinning=options.spinning)
+    session = None
+    if not target.elsewhere:
+        session = make_session(path, target, threads=threads, spinning=options.spinning)
     return OnnxModel(path, sha256, target, threads, session, options)
 
 

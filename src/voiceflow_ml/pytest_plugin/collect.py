@@ -91,6 +91,8 @@ def _hand_over(spec: ModelSpec) -> Callable[[Target], Handover]:
         from voiceflow_ml.inference.declared import cold_inputs, declared_inputs, open_declared  # noqa: PLC0415
 
         model = open_declared(spec, target)
+        if target.elsewhere:
+            return Handover(model, (), "", spec.sha256, spec=spec)
         arrays, description = declared_inputs(spec, model)
         cold = {label: tuple(others) for label, others in cold_inputs(spec, model)}
         return Handover(model, tuple(arrays), description, spec.sha256, cold)

@@ -10,6 +10,7 @@ import pytest
 from voiceflow_ml.pytest_plugin.state import ASSIGNMENT, MEASURED_AHEAD, MEASUREMENT, SETTINGS, Assignment, is_worker
 
 if TYPE_CHECKING:
+    from voiceflow_ml.hardware.targets import Target
     from voiceflow_ml.latency import SamplingPlan
     from voiceflow_ml.pytest_plugin.options import Settings
     from voiceflow_ml.sla.objectives import Promise
@@ -62,5 +63,12 @@ def _can_take_turns(other: pytest.Item, mine: Assignment, settings: Settings) ->
         return False
     # A condition is pytest's to judge, when the test's turn comes.
     conditional = any(other.get_closest_marker(name) for name in ("skip", "skipif"))
-    same_device = assignment.target.is_cuda == mine.target.is_cuda
+    same_device = _device(assignment.target) == _device(mine.target)
     return not conditional and same_device and sampling_plan(assignment, settings).can_take_turns
+
+
+def _device(target: Target) -> str:
+    """What measurements take turns on; on other machines those of several targets go on at the same time."""
+    if target.elsewhere:
+        return "elsewhere"
+    return "cuda" if target.is_cuda else "cpu"

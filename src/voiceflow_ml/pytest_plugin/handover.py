@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from voiceflow_ml.errors import ConfigError
+
+if TYPE_CHECKING:
+    from voiceflow_ml.sla.objectives import ModelSpec
 
 _FORM = "return (model_or_callable, *inputs), or the callable alone"
 
@@ -20,6 +24,7 @@ class Handover:
         inputs: what they are, in a phrase for the report.
         declared_sha256: the model file that was promised; empty when any will do.
         cold_arguments: arguments of other shapes, whose first call is timed apart, by what they are.
+        spec: the table that declares the arguments, where another machine is to make them.
     """
 
     function: Callable[..., object]
@@ -27,6 +32,7 @@ class Handover:
     inputs: str
     declared_sha256: str = ""
     cold_arguments: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
+    spec: ModelSpec | None = None
 
 
 def handover_of(returned: object) -> Handover:

@@ -13,6 +13,7 @@ from voiceflow_ml.errors import ConfigError, VoiceflowError
 from voiceflow_ml.hardware.targets import Catalogue, Target
 from voiceflow_ml.pytest_plugin import benchmark_bridge, outcomes
 from voiceflow_ml.pytest_plugin.comparing import baseline_problems
+from voiceflow_ml.pytest_plugin.elsewhere import present_elsewhere, refuse_absent_elsewhere
 from voiceflow_ml.pytest_plugin.integrity import integrity_lines
 from voiceflow_ml.pytest_plugin.ledger import Ledger
 from voiceflow_ml.pytest_plugin.markers import assign, register_markers
@@ -40,13 +41,14 @@ if TYPE_CHECKING:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read the settings, and stop at once when a GPU that was asked for is not here."""
-    settings = read_settings(config, _present_gpus)
+    settings = read_settings(config, lambda catalogue: _present_gpus(config, catalogue))
     register_markers(config, settings.catalogue)
     config.stash[SETTINGS] = settings
     config.stash[TODAY] = datetime.now(UTC).date()
     only_looking = config.option.help or config.option.version or config.option.collectonly
     if not only_looking and not is_worker(config):
-        _refuse_absent_gpus(settings.gpus)
+        _refuse_absent_gpus(tuple(gpu for gpu in settings.gpus if not gpu.elsewhere))
+        refuse_absent_elsewhere(config, settings)
     if not config.option.collectonly and not is_worker(config):
         ledger = Ledger(config)
         config.stash[LEDGER] = ledger
@@ -54,7 +56,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(ledger, "voiceflow_ml.ledger")
 
 
-def _present_gpus(catalogue: Catalogue) -> tuple[Target, ...]:
+def _present_gpus(config: pytest.Config, catalogue: Catalogue) -> tuple[Target, ...]:
+    if config.getoption("--ray-address"):
+        return present_elsewhere(config, catalogue)
     from voiceflow_ml.hardware.probe import probe_gpus  # noqa: PLC0415
 
     found = probe_gpus()

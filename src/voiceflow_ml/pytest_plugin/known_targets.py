@@ -12,6 +12,18 @@ from voiceflow_ml.hardware.targets import TARGETS, Catalogue, Target
 _MARK = b"targets"
 
 
+def add_remote_option(group: pytest.OptionGroup) -> None:
+    """Declare ``--ray-address``."""
+    group.addoption(
+        "--ray-address",
+        default="",
+        metavar="ADDRESS",
+        help="measure the targets that a Ray node may have (GPUs, and what sla.toml gives an accelerator_type) on "
+        "nodes of this cluster, all at the same time: HOST:PORT, ray://HOST:PORT or auto. The CPU is measured here. "
+        "Default: everything is measured here, without Ray.",
+    )
+
+
 def catalogue_of(sla_file: Path) -> Catalogue:
     """The catalogue that a project uses: that of its sla.toml, or the one that ships.
 
@@ -38,6 +50,11 @@ def asked_gpu(name: str, catalogue: Catalogue) -> Target:
         return catalogue.find_gpu(name)
     except TargetError as error:
         raise pytest.UsageError(f"--gpu: {error}; or auto") from None
+
+
+def parse_targets(text: str) -> tuple[str, ...]:
+    """Comma-separated names, as they stand."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def required_targets(names: tuple[str, ...], catalogue: Catalogue) -> tuple[str, ...]:

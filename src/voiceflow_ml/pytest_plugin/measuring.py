@@ -17,9 +17,9 @@ import pytest
 from voiceflow_ml.errors import ConfigError
 from voiceflow_ml.pytest_plugin.companions import companions_of, sampling_plan
 from voiceflow_ml.pytest_plugin.comparing import Baseline, compare_with, find_baseline
-from voiceflow_ml.pytest_plugin.findings import collect_findings
 from voiceflow_ml.pytest_plugin.handover import Handover, handover_of
-from voiceflow_ml.pytest_plugin.proving import possible_floor, source_findings, start_watch
+from voiceflow_ml.pytest_plugin.judging import judge_run
+from voiceflow_ml.pytest_plugin.proving import spec_of, start_watch
 from voiceflow_ml.pytest_plugin.state import (
     ASSIGNMENT,
     MEASURED_AHEAD,
@@ -36,12 +36,6 @@ if TYPE_CHECKING:
     from voiceflow_ml.pytest_plugin.live import LiveLine
     from voiceflow_ml.pytest_plugin.options import Settings
     from voiceflow_ml.results.measurement import Measurement
-
-CONTIGUOUS_REASON = (
-    "taken back to back, which judges one moment of the machine: under the strict policy only samples that are "
-    'spread in time can be MET (mode = "steady" and a span)'
-)
-
 
 # What pytest.skip and pytest.fail raise is no Exception, and is about one test all the same.
 _ABOUT_ONE_TEST = (Exception, pytest.skip.Exception, pytest.fail.Exception)
@@ -121,9 +115,10 @@ class _Member:
 
     def source_findings(self) -> list[Finding]:
         """What is known about the model file and the inputs after the run."""
-        promise = self.assignment.promise
-        found = source_findings(self.item.config, promise, self.model, self.handover.arguments)
-        return [finding for finding in found if finding is not None]
+        from voiceflow_ml.inference.run_findings import source_findings  # noqa: PLC0415
+
+        spec = spec_of(self.item.config, self.assignment.promise)
+        return source_findings(spec, self.model, self.handover.arguments)
 
     def bind(self, arguments: tuple[object, ...]) -> Callable[[], object]:
         """The call with these arguments."""
@@ -135,6 +130,10 @@ def _measure_all(members: list[_Member]) -> list[Measurement | BaseException]:
     """Measure members in turns, on one device, while nobody else of this user does."""
     if not members:
         return []
+    if members[0].assignment.target.elsewhere:
+        from voiceflow_ml.pytest_plugin.elsewhere import measure_elsewhere  # noqa: PLC0415
+
+        return measure_elsewhere([(member.item, member.handover, member.plan) for member in members])
     from voiceflow_ml.hardware.device_lock import device_lock  # noqa: PLC0415
     from voiceflow_ml.pytest_plugin.live import LiveLine  # noqa: PLC0415
 
@@ -149,6 +148,7 @@ def _sample(members: list[_Member], settings: Settings, live: LiveLine) -> None:
     """Take the samples of all members; a failure of one ends only its own."""
     from voiceflow_ml.hardware.control import ControlWorkload  # noqa: PLC0415
     from voiceflow_ml.hardware.scheduler import SchedulerCounters  # noqa: PLC0415
+    from voiceflow_ml.inference.run_findings import possible_floor  # noqa: PLC0415
     from voiceflow_ml.latency import Instruments, SystemClock, take_turns  # noqa: PLC0415
 
     with SchedulerCounters() as counters:
@@ -206,17 +206,15 @@ def _sampler(
 def _finish(member: _Member, settings: Settings, live: LiveLine, group_size: int) -> Measurement | BaseException:
     """Judge a member's samples, compare with its baseline, collect the evidence."""
     from voiceflow_ml.inference.call import UNSTATED_BOUNDARY  # noqa: PLC0415
+    from voiceflow_ml.inference.run_findings import collect_findings  # noqa: PLC0415
     from voiceflow_ml.latency import percentile  # noqa: PLC0415
-    from voiceflow_ml.pytest_plugin.options import Policy  # noqa: PLC0415
-    from voiceflow_ml.results.assemble import assemble, verdicts_on, withhold_met  # noqa: PLC0415
+    from voiceflow_ml.results.assemble import assemble  # noqa: PLC0415
 
     if member.failure is not None or member.sampler is None or member.watch is None:
         return member.failure or RuntimeError("nothing was measured")
     assignment, model, handover, floor = member.assignment, member.model, member.handover, member.roofline
     run = member.sampler.run()
-    verdicts = verdicts_on(run.channels, assignment.promise, settings.confidence)
-    if member.plan.is_contiguous and settings.policy is Policy.STRICT:
-        verdicts = tuple(withhold_met(verdict, CONTIGUOUS_REASON) for verdict in verdicts)
+    verdicts = judge_run(run, member.plan, assignment.promise, settings)
     others = {"measured in turns with": f"{group_size - 1} others"} if group_size > 1 else {}
     try:
         proofs = member.watch.findings()

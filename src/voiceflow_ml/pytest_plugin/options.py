@@ -15,8 +15,8 @@ import pytest
 from voiceflow_ml.errors import ConfigError, UnitError
 from voiceflow_ml.hardware.git import GIT
 from voiceflow_ml.hardware.targets import CPU, TARGETS, Catalogue, Target
+from voiceflow_ml.pytest_plugin import known_targets
 from voiceflow_ml.pytest_plugin.integrity import add_base_option
-from voiceflow_ml.pytest_plugin.known_targets import asked_gpu, catalogue_of, required_targets
 from voiceflow_ml.units import parse_duration_ns
 
 AUTO = "auto"
@@ -47,6 +47,7 @@ class Settings:
         required_targets: the run fails when one of these has no verdict.
         baselines: model name -> the file or ``git:REF`` that it is compared with; ``""`` is for every model.
         working_folder: where pytest was started; relative paths on the command line begin there.
+        ray_address: of the Ray cluster that has the targets which are not here; empty for none.
     """
 
     catalogue: Catalogue
@@ -60,6 +61,7 @@ class Settings:
     required_targets: tuple[str, ...]
     baselines: Mapping[str, str]
     working_folder: Path
+    ray_address: str
 
     def selects(self, target_name: str) -> bool:
         """Whether tests for this target run: the CPU always, a GPU when it was asked for."""
@@ -78,6 +80,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     _add_how_it_is_measured(group)
     _add_what_follows(group)
     add_base_option(group)
+    known_targets.add_remote_option(group)
 
 
 def _add_what_is_measured(group: pytest.OptionGroup) -> None:
@@ -153,7 +156,7 @@ def _add_what_follows(group: pytest.OptionGroup) -> None:
         "--require-targets",
         default=(),
         metavar="TARGETS",
-        type=_argument(_parse_targets),
+        type=_argument(known_targets.parse_targets),
         help="comma-separated targets, such as cpu,cuda-t4: fail unless each has a verdict (INVALID is none).",
     )
 
@@ -170,9 +173,10 @@ def read_settings(config: pytest.Config, present_gpus: Callable[[Catalogue], tup
     """
     given = config.getoption("--sla-file")
     sla_file = config.invocation_params.dir / given if given else config.rootpath / "sla.toml"
-    catalogue = catalogue_of(sla_file)
+    catalogue, ray_address = known_targets.catalogue_of(sla_file), config.getoption("--ray-address")
+    catalogue = catalogue.on_ray() if ray_address else catalogue
     names: list[str] = config.getoption("--gpu")
-    gpus = [asked_gpu(name, catalogue) for name in names if name != AUTO]
+    gpus = [known_targets.asked_gpu(name, catalogue) for name in names if name != AUTO]
     if AUTO in names:
         gpus += present_gpus(catalogue)
     policy = config.getoption("--sla-policy")
@@ -187,9 +191,10 @@ def read_settings(config: pytest.Config, present_gpus: Callable[[Catalogue], tup
         span_ns=config.getoption("--sla-span"),
         report_folder=config.rootpath / config.getoption("--sla-report"),
         policy=Policy(policy),
-        required_targets=required_targets(config.getoption("--require-targets"), catalogue),
+        required_targets=known_targets.required_targets(config.getoption("--require-targets"), catalogue),
         baselines=_join_baselines(config.getoption("--sla-baseline")),
         working_folder=config.invocation_params.dir,
+        ray_address=ray_address,
     )
 
 
@@ -220,10 +225,6 @@ def _parse_span(text: str) -> int:
         return parse_duration_ns(text, allow_zero=True)
     except UnitError as error:
         raise UnitError(f"{error}; or 0s for no gaps") from None
-
-
-def _parse_targets(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _parse_baseline(text: str) -> tuple[str, str]:

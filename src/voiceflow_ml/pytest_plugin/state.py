@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -105,5 +105,7 @@ def sla_at(config: pytest.Config, path: Path) -> Sla:
 
     known = config.stash.setdefault(SLAS, {})
     if path not in known:
-        known[path] = load_sla(path)
+        sla = load_sla(path)
+        on_ray = bool(config.stash[SETTINGS].ray_address)
+        known[path] = replace(sla, catalogue=sla.catalogue.on_ray()) if on_ray else sla
     return known[path]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -43,8 +43,12 @@ def machine_of(session: Session, result: Result | None = None) -> str:
     """The hardware that a session, or one result of a merged session, was measured on."""
     if result is not None and result.measurement is not None and MACHINE in result.measurement.facts:
         return result.measurement.facts[MACHINE]
-    known = [f"{name} {session.environment[name]}" for name in _HARDWARE if name in session.environment]
-    return ", ".join(known) or _UNKNOWN
+    return hardware_of(session.environment)
+
+
+def hardware_of(facts: Mapping[str, str]) -> str:
+    """``"CPU Intel(R) Xeon(R), logical cores 2"``, of facts about a machine: what must be equal for one objective."""
+    return ", ".join(f"{name} {facts[name]}" for name in _HARDWARE if name in facts) or _UNKNOWN
 
 
 def leniency(session: Session) -> int:

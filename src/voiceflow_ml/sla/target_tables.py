@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from voiceflow_ml.errors import ConfigError
 from voiceflow_ml.hardware.cuda_provider import CUDA_OPTIONS, CUDA_PROVIDERS
-from voiceflow_ml.hardware.targets import CPU, TARGETS, Catalogue, Peaks, Target
+from voiceflow_ml.hardware.peaks import Peaks
+from voiceflow_ml.hardware.targets import CPU, TARGETS, Catalogue, Target
 from voiceflow_ml.sla.places import Places
 
 PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "int8")
@@ -35,6 +36,7 @@ class TargetTable(BaseModel):
     source: Annotated[str, Field(min_length=1)] | None = None
     providers: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     provider_options: dict[str, str | int | bool] = {}
+    accelerator_type: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] | None = None
 
     @field_validator("compute_capability")
     @classmethod
@@ -114,6 +116,7 @@ def _stated(known: Target, table: TargetTable, where: str) -> Target:
         peaks=_peaks(known.peaks, table, where),
         provider_options={**known.provider_options, **options},
         stated_at=where,
+        accelerator_type=table.accelerator_type or known.accelerator_type,
     )
 
 
