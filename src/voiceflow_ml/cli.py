@@ -24,6 +24,7 @@ from voiceflow_ml.commands import (
     load,
     model,
     pipeline,
+    plan_capacity,
     registry,
     report,
     serve,
@@ -55,6 +56,7 @@ app.command("targets")(doctor.targets_command)
 app.command("doctor")(doctor.doctor_command)
 app.command("init")(init.init_command)
 app.command("calibrate")(calibrate.calibrate_command)
+app.command("plan-capacity")(plan_capacity.plan_capacity_command)
 app.command("diarize")(diarize.diarize_command)
 app.command("evaluate")(evaluate.evaluate_command)
 app.command("load", help=load.HELP)(load.load_command)
