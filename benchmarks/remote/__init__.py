@@ -1,0 +1,1 @@
+"""What it costs a measurement to be taken by an actor of Ray."""
