@@ -18,12 +18,14 @@ from onnx import external_data_helper
 from tests.onnx_models import tiny_model
 from tests.remote_jobs import ROWS, never, shipment_of, tiny_job
 from voiceflow_ml.errors import ConfigError, DataError, ModelFileError, RemoteError
+from voiceflow_ml.hardware.evidence import Severity
 from voiceflow_ml.hardware.targets import CPU, TARGETS, find_gpu
 from voiceflow_ml.inference.ort import open_onnx
+from voiceflow_ml.remote.actor import Node
 from voiceflow_ml.remote.cluster import Cluster, check_address, connect
 from voiceflow_ml.remote.job import Failed, Taken
 from voiceflow_ml.remote.packing import pack, unpack
-from voiceflow_ml.remote.session import measure_remotely
+from voiceflow_ml.remote.session import measure_remotely, node_findings
 from voiceflow_ml.remote.taking import take
 from voiceflow_ml.remote.versions import mismatch, own_versions
 from voiceflow_ml.sla.load import parse_sla
@@ -136,6 +138,17 @@ def test_without_ray_one_sentence_says_how_to_install_it(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError, match=r'not installed: pip install "voiceflow-ml\[ray\]"'):
         connect("auto")
+
+
+def test_an_actor_that_must_let_others_go_first_is_told() -> None:
+    node = Node("gpu-1", "0123456789abcdef", 1, 0, {})
+    (named,) = node_findings(node, find_gpu("t4"))
+    assert named.sentence == "measured on gpu-1 (Ray node 0123456789ab), which has accelerator_type:T4"
+    _, caution = node_findings(replace(node, niceness=15), find_gpu("t4"))
+    assert caution.severity is Severity.CAUTION
+    assert (
+        "niceness 15: whatever else runs on the node goes first; start the node with RAY_worker_n" in caution.sentence
+    )
 
 
 def test_versions_that_differ_are_named() -> None:

@@ -129,12 +129,28 @@ def _received(errand: _Errand, content: bytes) -> None:
 
 def _with_node(answer: Taken | Failed, errand: _Errand) -> Taken | Failed:
     """Say of an answer which node gave it."""
-    where = errand.node.name if errand.node is not None else "an unknown node"
+    node = errand.node
+    if node is None:
+        return answer
     if isinstance(answer, Failed):
-        return Failed(f"on {where}: {answer.reason}")
-    fact = f"measured on {where}, which has {ACCELERATOR}{errand.target.ray_accelerator}"
-    finding = Finding(Severity.INFORMATION, fact)
-    return replace(answer, facts={**answer.facts, NODE_FACT: where}, findings=(*answer.findings, finding))
+        return Failed(f"on {node.name}: {answer.reason}")
+    found = node_findings(node, errand.target)
+    return replace(answer, facts={**answer.facts, NODE_FACT: node.name}, findings=(*answer.findings, *found))
+
+
+def node_findings(node: Node, target: Target) -> list[Finding]:
+    """Which node it was, and whether it let the measurement have its turn.
+
+    Args:
+        node: where the actor was.
+        target: what it was there for.
+    """
+    fact = f"measured on {node.name}, which has {ACCELERATOR}{target.ray_accelerator}"
+    found = [Finding(Severity.INFORMATION, fact)]
+    if node.niceness > 0:
+        fact = f"the measuring thread has niceness {node.niceness}: whatever else runs on the node goes first"
+        found.append(Finding(Severity.CAUTION, fact, "start the node with RAY_worker_niceness=0 in its environment"))
+    return found
 
 
 def _await(errands: Sequence[_Errand], done: Callable[[_Errand, Any], None], tell: Tell) -> None:

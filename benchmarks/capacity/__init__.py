@@ -1,0 +1,1 @@
+"""The capacity model beside the service that it is a model of."""
