@@ -17,7 +17,7 @@ from tests.integration.plugin_project import Project, table
 from tests.ray_cluster import BENCH, TwoNodes, two_nodes
 from tests.remote_jobs import PLAN, does, meets, shipment_of, tiny_job
 from voiceflow_ml.hardware.targets import CPU, Target, find_gpu
-from voiceflow_ml.remote.cluster import Cluster, connect, leave
+from voiceflow_ml.remote.cluster import Cluster, connect, is_joined, leave
 from voiceflow_ml.remote.job import Failed, Taken
 from voiceflow_ml.remote.session import NODE_FACT, Patience, measure_remotely
 
@@ -135,6 +135,14 @@ def test_auto_takes_the_gpus_that_the_cluster_has(project: Project, nodes: TwoNo
     project.write_test(TINY_TEST)
     result = project.run("--gpu=auto", f"--ray-address={nodes.address}")
     result.assert_outcomes(failed=1, skipped=1)
+
+
+def test_a_cluster_that_somebody_else_has_joined_is_not_left(
+    project: Project, nodes: TwoNodes, joined: Cluster
+) -> None:
+    result = project.run("--gpu=l4", f"--ray-address={nodes.address}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert is_joined()
 
 
 def test_a_baseline_is_refused_where_none_can_be_measured(project: Project, nodes: TwoNodes) -> None:

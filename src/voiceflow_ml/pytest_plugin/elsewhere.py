@@ -27,11 +27,13 @@ _Handed = tuple[pytest.Item, "Handover", "SamplingPlan"]
 
 
 def _joined(config: pytest.Config, address: str) -> Cluster:
-    """The cluster as it is now; joined at the first question, left when pytest ends."""
-    from voiceflow_ml.remote.cluster import connect, leave  # noqa: PLC0415
+    """The cluster as it is now; joined at the first question, and left when pytest ends by who joined it."""
+    from voiceflow_ml.remote.cluster import connect, is_joined, leave  # noqa: PLC0415
 
+    was_joined = is_joined()
     cluster = connect(address)
-    config.add_cleanup(leave)
+    if not was_joined:
+        config.add_cleanup(leave)
     return cluster
 
 

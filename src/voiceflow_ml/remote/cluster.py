@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,10 +106,16 @@ def connect(address: str) -> Cluster:
         import ray  # noqa: PLC0415
     except ImportError:
         raise ConfigError('--ray-address needs ray, which is not installed: pip install "voiceflow-ml[ray]"') from None
-    if not ray.is_initialized():
+    if not is_joined():
         check_address(address)
         _join(ray, address)
     return read_cluster(address)
+
+
+def is_joined() -> bool:
+    """Whether this process is the driver of a cluster already; does not import Ray to find out."""
+    ray: Any = sys.modules.get("ray")
+    return ray is not None and bool(ray.is_initialized())
 
 
 def _join(ray: Any, address: str) -> None:
@@ -138,8 +145,3 @@ def leave() -> None:
     import ray  # noqa: PLC0415
 
     ray.shutdown()
-
-
-def targets_there(cluster: Cluster, targets: Iterable[Target]) -> tuple[Target, ...]:
-    """Those of some targets whose accelerator the cluster has."""
-    return tuple(target for target in targets if cluster.has(target))
