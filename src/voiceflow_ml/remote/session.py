@@ -198,7 +198,7 @@ def _late(errand: _Errand) -> str:
     budget_s = errand.shipment.time_budget_ns / NS_PER_S
     return (
         f"{errand.node.name} has not answered within its deadline, the time budget of {budget_s:g} s and what opening "
-        "and proving may take; its actor is killed: look whether the call hangs there"
+        "and proving may take; its actor is killed: look whether the call hangs there, or somebody else measures there"
     )
 
 
