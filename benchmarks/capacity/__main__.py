@@ -64,9 +64,9 @@ def main() -> None:
             "load_average": os.getloadavg()[0],
             "threads": options.threads,
             "capacity_per_s": fitted.capacity_per_s,
-            "overhead_ns": fitted.machine.overhead_ns,
+            "cost_ns": fitted.cost_ns,
             "way_ns": fitted.way_ns,
-            "inference_mean_ns": fitted.machine.inference.mean_ns,
+            "inference_mean_ns": {"alone": float(fitted.lone_ns.mean()), "busy": float(fitted.busy_ns.mean())},
             "tolerance": TOLERANCE,
             "rows": rows,
         }
@@ -88,7 +88,7 @@ def _row(load: float, trials: list[Trial], fitted: Fitted) -> dict[str, Any]:
     """One load: the rate that was sent, predicted and measured percentiles."""
     seen_ns = measured_ns(trials)
     rate_per_s = sum(len(one.shots) for one in trials) / sum(one.plan.duration_ns / 1e9 for one in trials)
-    predicted = forecast(fitted.machine, rate_per_s, QUANTILES)
+    predicted = forecast(fitted.machine(rate_per_s / fitted.capacity_per_s), rate_per_s, QUANTILES)
     percentiles = {
         f"P{quantile * 100:g}": {
             "predicted_ns": _finite(predicted.percentiles_ns[quantile].value + fitted.way_ns),
@@ -122,11 +122,10 @@ def _finite(value: float) -> float | None:
 
 
 def _print(fitted: Fitted, rows: list[dict[str, Any]]) -> None:
-    machine = fitted.machine
     print(
-        f"{machine.workers} thread(s), at most {fitted.capacity_per_s:.1f} answers/s; inference "
-        f"{machine.inference.mean_ns / 1e6:.2f} ms, server {machine.overhead_ns / 1e6:.2f} ms, "
-        f"way {fitted.way_ns / 1e6:.2f} ms"
+        f"{fitted.workers} thread(s), at most {fitted.capacity_per_s:.1f} answers/s; inference alone "
+        f"{fitted.lone_ns.mean() / 1e6:.2f} ms, busy {fitted.busy_ns.mean() / 1e6:.2f} ms; the server's work "
+        f"{fitted.cost_ns / 1e6:.2f} ms, the way {fitted.way_ns / 1e6:.2f} ms"
     )
     print("load   requests/s  P50 predicted/measured   P99 predicted/measured   P99.9 predicted/measured   P99 ratio")
     for row in rows:
