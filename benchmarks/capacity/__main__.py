@@ -50,7 +50,8 @@ def main() -> None:
             busy.append(
                 trial(server.url, ours(), Kind.CLOSED_LOOP, _CALLERS_PER_WORKER * options.threads, options.seconds)
             )
-            capacity_per_s = float(np.mean([one.rate_per_s for one in busy]))
+            # Of this round: what the machine can do may have changed since the last.
+            capacity_per_s = busy[-1].rate_per_s
             for load in draws.sample(LOADS, len(LOADS)):
                 one = trial(server.url, ours(), Kind.OPEN_LOOP, load * capacity_per_s, options.seconds, seed=number)
                 loaded[load].append(one)
