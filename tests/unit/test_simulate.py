@@ -15,12 +15,13 @@ from voiceflow_ml.training.data.meetings import Meeting
 from voiceflow_ml.training.simulate.acoustics import (
     apply_channel,
     coloured_noise,
+    play_at,
     recorded_noise,
     room_response,
     telephone_gain,
 )
 from voiceflow_ml.training.simulate.bank import SpeechBank, Voice, load_bank
-from voiceflow_ml.training.simulate.conversation import Conversation, SimulationConfig, play_at, simulate
+from voiceflow_ml.training.simulate.conversation import Conversation, SimulationConfig, simulate
 from voiceflow_ml.training.simulate.windows import ABSENT, cut_windows, join, meeting_windows
 from voiceflow_ml.training.teaching import Teaching
 

@@ -15,8 +15,8 @@ from voiceflow_ml.models.signal import SAMPLE_RATE_HZ
 from voiceflow_ml.training.data.labels import NOISE_SPEAKER
 from voiceflow_ml.training.data.manifest import Clip, PackageRecord, read_manifest, shard_path
 from voiceflow_ml.training.data.voices import Heard, foreign_clips, mean_voice, merged_labels
+from voiceflow_ml.training.simulate.acoustics import play_at
 from voiceflow_ml.training.simulate.bank import load_bank, to_float
-from voiceflow_ml.training.simulate.conversation import play_at
 from voiceflow_ml.training.teaching import Teaching, unit, write_teaching
 
 Encoder = Callable[[NDArray[np.float32]], NDArray[np.floating]]

@@ -1,4 +1,4 @@
-"""Rooms, channels and noise; every function is a pure function of its generator."""
+"""Rooms, channels, noise and speed; every function is a pure function of its generator."""
 
 from __future__ import annotations
 
@@ -80,6 +80,20 @@ def apply_channel(
     if telephone:
         spectrum *= telephone_gain(frequencies_hz)
     return np.asarray(irfft(spectrum, length)[: track.size], dtype=np.float32)
+
+
+def play_at(audio: NDArray[np.float32], speed: float) -> NDArray[np.float32]:
+    """Play faster (above 1) or slower; pitch and formants move along, as if someone else spoke.
+
+    Args:
+        audio: float32 ``[samples]``.
+        speed: Factor, above 0.
+
+    Returns:
+        float32 ``[samples / speed]``, rounded down.
+    """
+    positions = np.arange(int(audio.size / speed)) * speed
+    return np.asarray(np.interp(positions, np.arange(audio.size), audio), dtype=np.float32)
 
 
 def coloured_noise(rng: np.random.Generator, samples: int) -> NDArray[np.float32]:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from voiceflow_ml.models.powerset import LOCAL_SPEAKERS
 from voiceflow_ml.models.signal import FRAME_SAMPLES
 from voiceflow_ml.training.data.activity import speech_frames
-from voiceflow_ml.training.simulate.acoustics import apply_channel
+from voiceflow_ml.training.simulate.acoustics import apply_channel, play_at
 from voiceflow_ml.training.simulate.bank import SpeechBank, Voice, to_float
-from voiceflow_ml.training.simulate.conversation import SPEECH_LEVEL, SimulationConfig, add_noise, play_at
+from voiceflow_ml.training.simulate.conversation import SPEECH_LEVEL, SimulationConfig, add_noise
 from voiceflow_ml.training.simulate.windows import ABSENT, Windows
 from voiceflow_ml.training.teaching import unit
 

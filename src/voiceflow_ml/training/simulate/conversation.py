@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from voiceflow_ml.models.signal import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from voiceflow_ml.training.data.activity import BRIDGED_FRAMES, close_gaps, speech_frames
-from voiceflow_ml.training.simulate.acoustics import apply_channel, coloured_noise, recorded_noise
+from voiceflow_ml.training.simulate.acoustics import apply_channel, coloured_noise, play_at, recorded_noise
 from voiceflow_ml.training.simulate.bank import SpeechBank, Voice, to_float
 
 SPEECH_LEVEL = 0.05
@@ -163,20 +163,6 @@ def _draw_turn(
     piece = whole[begin : begin + take] * np.float32(SPEECH_LEVEL / max(float(level), 1e-4))
     active = close_gaps(whole_active, bridged_frames)[begin // FRAME_SAMPLES : (begin + take) // FRAME_SAMPLES]
     return _change_speed(piece, active, speed)
-
-
-def play_at(audio: NDArray[np.float32], speed: float) -> NDArray[np.float32]:
-    """Play faster (above 1) or slower; pitch and formants move along, as if someone else spoke.
-
-    Args:
-        audio: float32 ``[samples]``.
-        speed: Factor, above 0.
-
-    Returns:
-        float32 ``[samples / speed]``, rounded down.
-    """
-    positions = np.arange(int(audio.size / speed)) * speed
-    return np.asarray(np.interp(positions, np.arange(audio.size), audio), dtype=np.float32)
 
 
 def _change_speed(

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from voiceflow_ml.models.powerset import LOCAL_SPEAKERS
 from voiceflow_ml.models.signal import FRAME_SAMPLES
-from voiceflow_ml.training.simulate.acoustics import apply_channel, coloured_noise
+from voiceflow_ml.training.simulate.acoustics import apply_channel, coloured_noise, play_at
 from voiceflow_ml.training.simulate.bank import SpeechBank, to_float
-from voiceflow_ml.training.simulate.conversation import Conversation, play_at
+from voiceflow_ml.training.simulate.conversation import Conversation
 
 ABSENT = -1
 """In ``Windows.identities``: no known voice in this slot."""
