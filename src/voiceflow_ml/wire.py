@@ -96,5 +96,5 @@ def read_infer_answer(body: bytes, json_bytes: int | None = None) -> InferAnswer
                 position += size
             outputs[str(entry["name"])] = array.reshape(shape)
         return InferAnswer(str(document.get("model_name", "")), str(document.get("model_version", "")), outputs)
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise AnswerError(f"the answer to an inference is not of the protocol ({error!r})") from None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
@@ -12,7 +14,13 @@ from voiceflow_ml.hardware.targets import CPU, TARGETS
 from voiceflow_ml.latency import FakeClock, FakeCounters, Instruments, Mode, Run, Sampler, SamplingPlan, SelfTimed
 from voiceflow_ml.load import PROFILES
 from voiceflow_ml.load import served_evidence as evidence
+from voiceflow_ml.pytest_plugin.companions import sampling_plan
+from voiceflow_ml.pytest_plugin.state import Assignment
+from voiceflow_ml.sla.objectives import Measuring, Objective, Promise, Stage
 from voiceflow_ml.units import NS_PER_MS
+
+if TYPE_CHECKING:
+    from voiceflow_ml.pytest_plugin.options import Settings
 
 
 class Requests:
@@ -116,3 +124,20 @@ def test_what_was_turned_away_and_what_is_played_is_said() -> None:
     played = evidence.network_finding(PROFILES["same-region"])
     assert played is not None
     assert played.fact == "the network is played, not real: same-region: 10 ms to 40 ms round trip, drawn evenly"
+
+
+@pytest.mark.parametrize(
+    ("stage", "mode", "calls"),
+    [
+        (Stage.END_TO_END, Mode.OPEN_LOOP, 50),
+        (Stage.SERVER_PROCESSING, Mode.OPEN_LOOP, 50),
+        (Stage.END_TO_END, Mode.STEADY, 10),
+        (Stage.MODEL_INFERENCE, Mode.OPEN_LOOP, 10),
+    ],
+)
+def test_requests_to_a_service_come_in_longer_blocks(stage: Stage, mode: Mode, calls: int) -> None:
+    measuring = Measuring(mode=mode, interval_ns=NS_PER_MS if mode.has_schedule else 0)
+    objective = Objective("m", stage, "cpu", 0.99, NS_PER_MS)
+    promise = Promise("m", stage, "cpu", (objective,), "sla.toml:1", measuring)
+    settings = cast("Settings", SimpleNamespace(span_ns=None, time_budget_ns=NS_PER_MS))
+    assert sampling_plan(Assignment(promise, CPU), settings).block_calls == calls
