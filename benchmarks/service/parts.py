@@ -6,6 +6,7 @@ import math
 import random
 import statistics
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
@@ -22,6 +23,7 @@ OVER = 5.0
 STREAM_LIMIT_NS = 100_000_000
 MOST_STREAMS = 128
 _PROBE_S = 0.1
+_SETTLE_S = 8.0
 Say = Callable[[str], None]
 
 
@@ -127,6 +129,8 @@ def overload(seconds: float, say: Say) -> dict[str, Any]:
         with probe:
             one = trial(server.url, ours(), Kind.OPEN_LOOP, OVER * capacity_per_s, seconds)
         say(f"five times {capacity_per_s:.0f} in a second: {dict(one.statuses)}")
+        # Until the server has closed the connections that the generator left behind.
+        time.sleep(_SETTLE_S)
         after = server.resident_bytes
         with Client(server.url, wait_when_busy_s=5) as client:
             alive = client.live()

@@ -25,7 +25,7 @@ Result = TypeVar("Result")
 class AsyncClient:
     """As :class:`~voiceflow_ml.client.sync.Client`, to be awaited; any number of requests at once, no limit of its own.
 
-    On aiohttp and not on httpx: one request with a body of 192 kB cost a quarter of the CPU there, and a load
+    On aiohttp and not on httpx: one request with a body of 192 kB cost half of the CPU there, or less, and a load
     generator shares the machine with what it measures (``benchmarks/service/client_cost.py``).
 
     Args:
