@@ -13,6 +13,7 @@ from voiceflow_ml.errors import ConfigError
 from voiceflow_ml.models.shipped import MODEL_NAME
 from voiceflow_ml.service.loading import Loader, LoadingPlan
 from voiceflow_ml.service.logs import say
+from voiceflow_ml.service.memory import map_bodies
 from voiceflow_ml.service.metrics import Metrics
 from voiceflow_ml.service.parts import Parts
 from voiceflow_ml.service.pool import InferencePool
@@ -37,6 +38,7 @@ def open_parts(settings: ServeSettings) -> Parts:
     Raises:
         VoiceflowError: the model cannot be served.
     """
+    map_bodies()
     for module in _NEEDED_LATER:
         # The first recording must not pay for imports.
         import_module(module)
