@@ -1,0 +1,1 @@
+"""How well claims are found: precision and recall on a corpus of documents in the many ways people write them."""

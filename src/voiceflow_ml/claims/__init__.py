@@ -1,0 +1,1 @@
+"""Performance claims in documents: found, bound to results, judged, and written from them."""
