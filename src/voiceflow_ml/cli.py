@@ -12,6 +12,7 @@ import typer
 from voiceflow_ml.commands import (
     bench_swap,
     calibrate,
+    claims,
     compare,
     contract,
     data,
@@ -48,6 +49,7 @@ app.add_typer(contract.app, name="contract")
 app.add_typer(gcp.app, name="gcp")
 app.add_typer(pipeline.app, name="pipeline")
 bench_swap.register(app)
+app.add_typer(claims.app, name="claims")
 compare.register(app)
 registry.register(app)
 export.register(app)

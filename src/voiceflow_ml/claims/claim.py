@@ -27,7 +27,8 @@ class Claim:
         half_step: half a unit of the last digit written, in ``unit``.
         statistic: ``"P99"``, ``"mean"``, ``"max"``; empty where nothing says.
         stage: a stage; empty where nothing says.
-        models: the model that its context names; empty for none.
+        stages_beside: the stages that its own sentence, column or row names; a heading's are farther away.
+        model: the model that its context names; empty for none.
         target: the target that its context names; empty for none.
         calls_it_latency: its sentence says "latency" or a percentile, and so would need a stage.
         sentence: what was read, for messages.
@@ -51,6 +52,7 @@ class Claim:
     half_step: float
     statistic: str = ""
     stage: str = ""
+    stages_beside: tuple[str, ...] = ()
     model: str = ""
     target: str = ""
     calls_it_latency: bool = False

@@ -100,6 +100,7 @@ class _Finder:
             half_step=measure.half_step,
             statistic=statistic,
             stage=self._named(tokens, measure, measures, mentions.stages),
+            stages_beside=self._stages_beside(tokens, head),
             model=self._named(tokens, measure, measures, mentions.models),
             target=self._named(tokens, measure, measures, mentions.targets),
             calls_it_latency=bool(words & _LATENCY_WORDS) or bool(statistic),
@@ -108,6 +109,10 @@ class _Finder:
             passage_line=self.passage.line,
             table=self.passage.cell is not None,
         )
+
+    def _stages_beside(self, tokens: Sequence[Token], head: Sequence[Token]) -> tuple[str, ...]:
+        found = [mention.value for part in (tokens, head) for mention in mentions.stages(part, self.names)]
+        return tuple(dict.fromkeys(found))
 
     def _named(
         self, tokens: Sequence[Token], measure: Measure, measures: Sequence[Measure], reader: mentions.Reader
@@ -119,8 +124,9 @@ class _Finder:
         for place in (*around, *reversed(self.passage.headings)):
             if said:
                 break
-            found = reader(place, self.names)
-            said = found[0].value if found else ""
+            found = {mention.value for mention in reader(place, self.names)}
+            # A heading over two stages says of no number which of them it is.
+            said = found.pop() if len(found) == 1 else ""
         return said
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from voiceflow_ml.errors import ConfigError
 from voiceflow_ml.hardware.targets import Catalogue, Target
+from voiceflow_ml.pytest_plugin.claims import collect_claims
 from voiceflow_ml.pytest_plugin.handover import Handover
 from voiceflow_ml.pytest_plugin.markers import not_selected_reason, target_markers
 from voiceflow_ml.pytest_plugin.state import ASSIGNMENT, SETTINGS, Assignment, sla_at
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Collect an sla.toml that was named on the command line or in ``testpaths``."""
+    """Collect an sla.toml that was named on the command line or in ``testpaths``, and what ``--claims`` asks for."""
     if file_path.suffix == ".toml" and parent.session.isinitpath(file_path):
         collector: pytest.Collector = SlaFile.from_parent(parent, path=file_path)
         return collector
-    return None
+    return collect_claims(file_path, parent)
 
 
 class SlaFile(pytest.File):

@@ -12,6 +12,7 @@ import pytest
 from voiceflow_ml.errors import ConfigError, VoiceflowError
 from voiceflow_ml.hardware.targets import Catalogue, Target
 from voiceflow_ml.pytest_plugin import benchmark_bridge, outcomes
+from voiceflow_ml.pytest_plugin.claims import add_documents, write_claims
 from voiceflow_ml.pytest_plugin.comparing import baseline_problems
 from voiceflow_ml.pytest_plugin.elsewhere import present_elsewhere, refuse_absent_elsewhere
 from voiceflow_ml.pytest_plugin.integrity import integrity_lines
@@ -45,6 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     register_markers(config, settings.catalogue)
     config.stash[SETTINGS] = settings
     config.stash[TODAY] = datetime.now(UTC).date()
+    add_documents(config)
     only_looking = config.option.help or config.option.version or config.option.collectonly
     if not only_looking and not is_worker(config):
         _refuse_absent_gpus(tuple(gpu for gpu in settings.gpus if not gpu.elsewhere))
@@ -189,6 +191,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     ledger = session.config.stash.get(LEDGER, None)
     if ledger is not None:
         session.exitstatus = ledger.finish(exitstatus)
+    write_claims(session.config)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

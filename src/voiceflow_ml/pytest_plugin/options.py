@@ -16,6 +16,7 @@ from voiceflow_ml.errors import ConfigError, UnitError
 from voiceflow_ml.hardware.git import GIT
 from voiceflow_ml.hardware.targets import CPU, TARGETS, Catalogue, Target
 from voiceflow_ml.pytest_plugin import known_targets
+from voiceflow_ml.pytest_plugin.claims import add_claims_option
 from voiceflow_ml.pytest_plugin.integrity import add_base_option
 from voiceflow_ml.units import parse_duration_ns
 
@@ -81,6 +82,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     _add_what_follows(group)
     add_base_option(group)
     known_targets.add_remote_option(group)
+    add_claims_option(group)
 
 
 def _add_what_is_measured(group: pytest.OptionGroup) -> None:

@@ -25,12 +25,24 @@ _WARNING = "warning"
 
 
 @dataclass(frozen=True)
-class _Note:
+class Note:
     """One annotation: a title, a message, and the place that it is about."""
 
     title: str
     message: str
     place: str = ""
+
+    @classmethod
+    def at(cls, title: str, message: str, where: str, folder: str = "") -> Note:
+        """An annotation at a line of a file.
+
+        Args:
+            title: its title.
+            message: what it says.
+            where: ``"file:line"``; anything else has no place.
+            folder: of the file, as seen from the root of the repository.
+        """
+        return cls(title, message, _place(where, folder))
 
 
 def annotation_lines(view: ReportView | None, problems: Sequence[str], *, policy: str, folder: str = "") -> list[str]:
@@ -45,17 +57,17 @@ def annotation_lines(view: ReportView | None, problems: Sequence[str], *, policy
         policy: ``"strict"``, ``"lenient"`` or ``"report-only"``.
         folder: of the report's places, as seen from the root of the repository.
     """
-    errors = [_Note("latency promises", problem) for problem in problems]
-    warnings = [_Note("changed or waived", line) for line in view.integrity] if view is not None else []
+    errors = [Note("latency promises", problem) for problem in problems]
+    warnings = [Note("changed or waived", line) for line in view.integrity] if view is not None else []
     for row in view.rows if view is not None else ():
         if row.verdict in _GOOD:
             continue
         of_its_kind = errors if _fails(row, policy) else warnings
         sentence = f"{row.sentence}; {row.waived}" if row.waived else row.sentence
-        of_its_kind.append(_Note(f"{row.verdict}: {row.label}, {row.objective}", sentence, _place(row.where, folder)))
-    lines = [*_limited(_ERROR, errors), *_limited(_WARNING, warnings)]
+        of_its_kind.append(Note.at(f"{row.verdict}: {row.label}, {row.objective}", sentence, row.where, folder))
+    lines = [*note_lines(_ERROR, errors), *note_lines(_WARNING, warnings)]
     if view is not None:
-        lines.append(_command("notice", _Note("latency promises", _whole(view))))
+        lines.append(_command("notice", Note("latency promises", _whole(view))))
     return lines
 
 
@@ -75,11 +87,17 @@ def _whole(view: ReportView) -> str:
     return " ".join(filter(None, parts))
 
 
-def _limited(kind: str, notes: Sequence[_Note]) -> Iterable[str]:
+def note_lines(kind: str, notes: Sequence[Note]) -> Iterable[str]:
+    """Annotations of one kind, as many as GitHub keeps.
+
+    Args:
+        kind: ``"error"``, ``"warning"`` or ``"notice"``.
+        notes: what they say, the most important first.
+    """
     shown = notes if len(notes) <= MOST_OF_A_KIND else notes[: MOST_OF_A_KIND - 1]
     yield from (_command(kind, note) for note in shown)
     if len(shown) < len(notes):
-        yield _command(kind, _Note("latency promises", f"and {len(notes) - len(shown)} more: see the report"))
+        yield _command(kind, Note("latency promises", f"and {len(notes) - len(shown)} more: see the report"))
 
 
 def _place(where: str, folder: str) -> str:
@@ -91,7 +109,7 @@ def _place(where: str, folder: str) -> str:
     return f"file={_escape_value(path)},line={line},"
 
 
-def _command(kind: str, note: _Note) -> str:
+def _command(kind: str, note: Note) -> str:
     title = _escape_value(shortened(one_line(note.title), _LONGEST_TITLE))
     return f"::{kind} {note.place}title={title}::{_escape(shortened(one_line(note.message), _LONGEST_MESSAGE))}"
 
