@@ -99,7 +99,11 @@ def all_values(content: Any, path: tuple[str, ...] = ()) -> Iterator[Found]:
         for index, value in enumerate(content):
             yield from all_values(value, (*path, str(index)))
     elif _is_number(content):
-        yield _found("/".join(["", *path]), path, float(content), float(content))
+        yield _found("/".join(["", *map(_escaped, path)]), path, float(content), float(content))
+
+
+def _escaped(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")
 
 
 def measured_on(content: Any) -> datetime | None:
@@ -131,7 +135,9 @@ def _is_number(value: Any) -> bool:
 def _found(pointer: str, keys: tuple[str, ...] | list[str], low: float, high: float) -> Found:
     """A value, with the unit that the nearest of its keys names."""
     for key in reversed(keys):
-        suffix = key.lower().rpartition("_")[2] if "_" in key else ""
+        *before, suffix = key.lower().split("_")
+        if before[-1:] == ["per"]:
+            return Found(pointer, low, high, Quantity.THROUGHPUT)
         if suffix in _SUFFIXES:
             quantity, scale = _SUFFIXES[suffix]
             return Found(pointer, low * scale, high * scale, quantity)
