@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from voiceflow_ml.claims.comparators import read_comparator
 from voiceflow_ml.claims.measures import Measure
 from voiceflow_ml.claims.numerals import read_numeral
-from voiceflow_ml.claims.quantities import BARE_RTF, DER_PERCENT, RATIO, Comparator, Unit
+from voiceflow_ml.claims.quantities import BARE_RTF, DER_PERCENT, RATES, RATIO, Comparator, Quantity, Unit
 from voiceflow_ml.claims.tokens import Kind, Token
 from voiceflow_ml.claims.units_read import read_unit
 from voiceflow_ml.claims.vocabulary import ARTICLES, COMPARATIVES, TURNED
@@ -17,13 +17,16 @@ _STOPS = frozenset({",", ";", "."})
 
 
 def bare_measures(tokens: Sequence[Token]) -> list[Measure]:
-    """Numbers that follow "RTF", "real-time factor" or "DER" in a sentence, or stand right before "RTF"."""
+    """Numbers that follow "RTF", "real-time factor", "DER" or "QPS:" in a sentence, or stand right before "RTF"."""
     found: list[Measure] = []
     for index in range(len(tokens)):
         unit = _unit_of(tokens, index)
         if unit is None:
             continue
-        measure = _behind(tokens, index, unit) or _before(tokens, index, unit)
+        if unit.quantity is Quantity.THROUGHPUT:
+            measure = _bare(tokens, index + 2, unit) if _assigns(tokens, index + 1) else None
+        else:
+            measure = _behind(tokens, index, unit) or _before(tokens, index, unit)
         if measure is not None and all(measure.first != other.first for other in found):
             found.append(measure)
     return found
@@ -35,9 +38,15 @@ def _unit_of(tokens: Sequence[Token], index: int) -> Unit | None:
         return BARE_RTF
     if lower == "der":
         return DER_PERCENT
+    if lower in RATES:
+        return RATES[lower]
     words = [token.lower for token in tokens[max(0, index - 3) : index] if token.text != "-"]
     named = lower == "factor" and (words[-2:] == ["real", "time"] or words[-1:] == ["realtime"])
     return BARE_RTF if named else None
+
+
+def _assigns(tokens: Sequence[Token], index: int) -> bool:
+    return index + 1 < len(tokens) and tokens[index].lower in {":", "=", "of", "is", "was"}
 
 
 def _behind(tokens: Sequence[Token], index: int, unit: Unit) -> Measure | None:
@@ -55,8 +64,9 @@ def _before(tokens: Sequence[Token], index: int, unit: Unit) -> Measure | None:
 
 
 def _bare(tokens: Sequence[Token], place: int, unit: Unit) -> Measure | None:
-    """A number without a unit of its own, and with a decimal point: other numbers there are counts."""
-    if tokens[place].kind is not Kind.NUMBER or not tokens[place].decimals:
+    """A number without a unit of its own, and with a decimal point: other numbers there are counts, but of rates."""
+    counts = unit.quantity is not Quantity.THROUGHPUT and not tokens[place].decimals
+    if tokens[place].kind is not Kind.NUMBER or counts:
         return None
     numeral = read_numeral(tokens, place)
     own = read_unit(tokens, place + 1)

@@ -66,11 +66,11 @@ PERFORMANCE = {
     ),
     Quantity.THROUGHPUT: _words(
         "throughput sustains sustain serves serve handles handle peaks peak reaches delivers processes forwards "
-        "scans gets puts reads writes does performs achieves faster sequential random batched "
+        "run runs run runs scans gets puts reads writes does performs achieves faster sequential random batched "
         "uploads node core"
     ),
     Quantity.SIZE: _words(
-        "size weighs weigh footprint rss memory binary image container file files library model network disk "
+        "fits fit size weighs weigh footprint rss memory binary image container file files library model network disk "
         "small smaller shrank overhead payload went json holds uses stays peak weights tiny stripped only"
     ),
     Quantity.RATIO: frozenset(),
@@ -96,7 +96,9 @@ SETTING_OF = {
 }
 """Words before a number of this kind that make it a setting, a load or a property of a machine."""
 
-SIZE_AFTER = _words("ram free disk data link links buffers body cache set bandwidth replication each blocks")
+SIZE_AFTER = _words(
+    "fixed header ram free disk data link links buffers body cache set bandwidth replication each blocks"
+)
 """Behind a size that belongs to a machine or a limit."""
 
 COMPARATIVES = _words(
