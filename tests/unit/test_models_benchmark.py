@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from benchmarks.models.docs import END, PAGE, RESULTS, block_of, filled
 from benchmarks.models.nets import Net
 from benchmarks.models.original import OriginalCnn
 from benchmarks.models.peers import joined, windows_of
@@ -20,11 +19,13 @@ from benchmarks.models.pyannote_net import PyannoteNet, our_frames, sinc_filters
 from benchmarks.models.report import kept_peers
 from benchmarks.models.running import Contestant, Entry, Worker, open_entry, run_set
 from benchmarks.models.sets import Set, find_sets
-from benchmarks.models.table import diarizers_table, files_table, nets_table, render
+from benchmarks.models.table import diarizers_table, files_table, nets_table
 from benchmarks.models.timing import BLOCK_CALLS, Arm, NetRow, Ratio, Samples, interleaved, ratio_of, row_of
 from torch import nn
 
 from voiceflow_ml.audio import write_wav
+from voiceflow_ml.claims.blocks import BlockWriter
+from voiceflow_ml.claims.settings import read_settings
 from voiceflow_ml.diarization.evaluation import Evaluation, FileScore, Pair
 from voiceflow_ml.diarization.scoring import Errors, Rules
 from voiceflow_ml.errors import DataError
@@ -237,13 +238,6 @@ def test_simulated_conversations_of_another_kind_are_refused(tmp_path: Path) -> 
 
 
 def test_the_page_shows_the_committed_results() -> None:
-    assert block_of(PAGE.read_text(encoding="utf-8")) == render(json.loads(RESULTS.read_text(encoding="utf-8")))
-
-
-def test_a_block_takes_the_place_of_the_one_before() -> None:
-    page = PAGE.read_text(encoding="utf-8")
-    changed = filled(page, "new")
-    assert block_of(changed) == "new"
-    assert filled(changed, block_of(page)) == page
-    with pytest.raises(ValueError, match="substring not found"):
-        filled(page.replace(END, ""), "new")
+    root = Path(__file__).parents[2]
+    page = (root / "docs" / "models.md").read_text(encoding="utf-8")
+    assert BlockWriter(read_settings(root), ()).filled(page, "docs/models.md") == page

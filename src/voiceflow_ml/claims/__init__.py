@@ -1,5 +1,7 @@
 """Performance claims in documents: found, bound to results, judged, and written from them."""
 
+from __future__ import annotations
+
 from voiceflow_ml.claims.audit import Audit, Auditor, Finding
 from voiceflow_ml.claims.basis import Judgement
 from voiceflow_ml.claims.claim import Claim

@@ -13,7 +13,7 @@ from voiceflow_ml.claims.current import current_sha256
 from voiceflow_ml.claims.directives import Bound, Directive
 from voiceflow_ml.claims.evidence import Evidence
 from voiceflow_ml.claims.judging import Measured, Status, judge
-from voiceflow_ml.claims.pointers import Found, all_values, at_pointer, measured_on, read_json
+from voiceflow_ml.claims.pointers import Found, all_values, at_pointer, measured_on, read_values
 from voiceflow_ml.claims.quantities import Comparator, Quantity
 from voiceflow_ml.claims.settings import ClaimsSettings
 from voiceflow_ml.errors import ResultError
@@ -21,6 +21,14 @@ from voiceflow_ml.reporting.text import interval_text
 from voiceflow_ml.sla.objectives import Sla
 from voiceflow_ml.units import format_ns
 
+_KINDS = {
+    Quantity.LATENCY: "a latency",
+    Quantity.THROUGHPUT: "a throughput",
+    Quantity.SIZE: "a size",
+    Quantity.RTF: "an RTF",
+    Quantity.DER: "a DER",
+    Quantity.RATIO: "a ratio",
+}
 _BOUNDS = (Comparator.AT_MOST, Comparator.AT_LEAST)
 
 
@@ -77,12 +85,13 @@ class Court:
             sentence = f"its comment names {len(pointers)} values for {bound.of} numbers: name one for each, in order"
             return Judgement(claim, Status.UNVERIFIED, sentence, pointers[0])
         basis = pointers[bound.position] if len(pointers) > 1 else pointers[0]
-        file, hash_sign, pointer = basis.partition("#")
-        content = read_json(self.settings.root / file)
+        place, _, unit = basis.partition(" in ")
+        file, hash_sign, pointer = place.partition("#")
+        content = read_values(self.settings.root / file)
         if hash_sign:
-            status, sentence = _against_value(claim, at_pointer(content, pointer))
+            status, sentence = _against_value(claim, at_pointer(content, pointer, unit))
         else:
-            status, sentence = _among_values(claim, list(all_values(content)), file)
+            status, sentence = _among_values(claim, list(all_values(content, unit=unit)), file)
         stale = self._too_old(measured_on(content))
         if stale and status is not Status.UNVERIFIED:
             return Judgement(claim, Status.STALE, f"{stale}; {sentence}", basis)
@@ -97,7 +106,7 @@ class Court:
 
     def _by_objective(self, claim: Claim, directive: Directive | None) -> Judgement:
         if claim.quantity is not Quantity.LATENCY:
-            return Judgement(claim, Status.UNVERIFIED, f"no run measures a {claim.quantity}: {_HOW}")
+            return Judgement(claim, Status.UNVERIFIED, f"no run measures {_KINDS[claim.quantity]}: {_HOW}")
         model = (directive.model if directive else "") or claim.model
         stage = (directive.stage if directive else "") or claim.stage
         target = (directive.target if directive else "") or claim.target
@@ -167,7 +176,7 @@ def _known(evidence: Sequence[Evidence]) -> str:
 def _against_value(claim: Claim, found: Found) -> tuple[Status, str]:
     ends = found.in_units(claim.quantity, claim.scale)
     if ends is None:
-        return Status.UNVERIFIED, f"{found.pointer} is a {found.quantity}, and the text says {said_text(claim)}"
+        return Status.UNVERIFIED, f"{found.pointer} is no {claim.quantity}, and the text says {said_text(claim)}"
     status = judge(claim, Measured(*ends), to_the_digit=True)
     value = f"{ends[0]:.6g}" if ends[0] == ends[1] else f"{ends[0]:.6g} to {ends[1]:.6g}"
     return (

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from voiceflow_ml.claims.evidence import Evidence
 from voiceflow_ml.claims.passages import Document, read_document
-from voiceflow_ml.claims.pointers import read_json
+from voiceflow_ml.claims.pointers import read_values
 from voiceflow_ml.claims.settings import BlockSource, ClaimsSettings
 from voiceflow_ml.errors import ConfigError
 from voiceflow_ml.latency.verdict import statistic_name
@@ -113,7 +113,7 @@ class BlockWriter:
 
 def _call(name: str, source: BlockSource, root: Path) -> str:
     module_name, _, function = source.render.partition(":")
-    data = read_json(root / source.data)
+    data = read_values(root / source.data)
     sys.path.insert(0, str(root))
     try:
         made = getattr(importlib.import_module(module_name), function)(data)

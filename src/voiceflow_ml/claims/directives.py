@@ -2,7 +2,8 @@
 
 * ``claim: MODEL STAGE TARGET STATISTIC``, any of them, in any order: the objective that a number is about.
 * ``claim: results FILE#/pointer, FILE#/pointer``: one value of a committed JSON file for each number, in their order.
-* ``claim: results FILE``: each number must be one of the values in that file.
+* ``claim: results FILE``: each number must be one of the values in that file; ``FILE in ns`` says the unit of values
+  whose keys say none.
 * ``claim: none REASON``: the numbers promise nothing, and why.
 
 A comment behind numbers is about those of its paragraph, item or row since the comment before it. One on a line of its

@@ -114,6 +114,8 @@ class _Reader:
         self.cursor = 0
         self.level = 0
         self.in_head = self.in_table = False
+        # Comments on their own, until it is known what they stand before.
+        self.waiting: list[HtmlPart] = []
 
     def read(self, nodes: Sequence[Node]) -> None:
         for node in nodes:
@@ -125,10 +127,17 @@ class _Reader:
                 self._html(node)
             else:
                 self._structure(node)
+        self._place_comments(self.block + 1)
 
     def _begin_block(self, node: Node) -> None:
         self.block += 1
+        if node.type != "html_block":
+            self._place_comments(self.block)
         self.level = int(node.tag[1]) if node.type == "heading_open" else 0
+
+    def _place_comments(self, block: int) -> None:
+        self.document.comments += [Comment(part.text, part.start, block, 0, part.end) for part in self.waiting]
+        self.waiting.clear()
 
     def _structure(self, node: Node) -> None:
         if node.type in {"table_open", "table_close"}:
@@ -183,9 +192,10 @@ class _Reader:
             placed = tuple(_at_place(token, part) for token in tokens)
             headings = tuple(heading for _, heading in self.headings)
             self.document.passages.append(Passage(placed, self.block, line, headings, badge=True))
+        elif line:
+            self.document.comments.append(Comment(part.text, part.start, self.block, line, part.end))
         else:
-            block = self.block if line else self.block + 1
-            self.document.comments.append(Comment(part.text, part.start, block, line, part.end))
+            self.waiting.append(part)
 
 
 def _at_place(token: Token, part: HtmlPart) -> Token:

@@ -1,9 +1,16 @@
-"""Values of committed JSON results: by a JSON pointer (RFC 6901), or anywhere in the file."""
+"""Values of committed results, JSON or CSV: by a JSON pointer (RFC 6901), or anywhere in the file.
+
+A value's unit is the end of its key, or of a key above it (``p99_ns``, ``size_bytes``, ``dev_percent``), or else what
+``unit`` beside it says. The rows of a CSV file are a list of objects.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import csv
+import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -56,28 +63,44 @@ class Found:
         return None
 
 
-def read_json(path: Path) -> Any:
-    """The content of a JSON file.
+def read_values(path: Path) -> Any:
+    """The content of a JSON or CSV file.
 
     Raises:
         ResultError: it cannot be read, or is not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return list(map(_row, csv.DictReader(io.StringIO(text)))) if path.suffix == ".csv" else json.loads(text)
     except OSError as error:
         raise ResultError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:
-        raise ResultError(f"{path} is not JSON: {error}") from None
+    except (ValueError, RecursionError, csv.Error) as error:
+        raise ResultError(f"{path} is neither JSON nor CSV: {error}") from None
 
 
-def at_pointer(content: Any, pointer: str) -> Found:
+def _row(cells: Mapping[str, str | None]) -> dict[str, float]:
+    """The numbers of a row."""
+    numbers = {}
+    for key, cell in cells.items():
+        with contextlib.suppress(ValueError, TypeError):
+            numbers[key] = float(cell or "")
+    return numbers
+
+
+def at_pointer(content: Any, pointer: str, unit: str = "") -> Found:
     """The value at a JSON pointer; a list of two, or an object with ``low`` and ``high``, is an interval.
+
+    Args:
+        content: what :func:`read_values` gave.
+        pointer: ``"/nets/0/p99_ns"``.
+        unit: of a value that says none.
 
     Raises:
         ResultError: nothing is there, or no number.
     """
     here, keys = content, [key.replace("~1", "/").replace("~0", "~") for key in pointer.split("/")[1:]]
     for depth, key in enumerate(keys):
+        unit = _unit_beside(here) or unit
         try:
             here = here[int(key)] if isinstance(here, list) else here[key]
         except (KeyError, IndexError, ValueError, TypeError):
@@ -87,19 +110,25 @@ def at_pointer(content: Any, pointer: str) -> Found:
     ends = _ends(here)
     if ends is None:
         raise ResultError(f"what is at {pointer} is no number and no interval: {here!r:.60}")
-    return _found(pointer, keys, *ends)
+    return _found(pointer, [unit, *keys], *ends)
 
 
-def all_values(content: Any, path: tuple[str, ...] = ()) -> Iterator[Found]:
-    """Every number in a JSON file."""
+def all_values(content: Any, path: tuple[str, ...] = (), unit: str = "") -> Iterator[Found]:
+    """Every number in the content of a file; ``unit`` is that of values that say none, ``path`` where it begins."""
     if isinstance(content, Mapping):
+        unit = _unit_beside(content) or unit
         for key, value in content.items():
-            yield from all_values(value, (*path, str(key)))
+            yield from all_values(value, (*path, str(key)), unit)
     elif isinstance(content, list):
         for index, value in enumerate(content):
-            yield from all_values(value, (*path, str(index)))
+            yield from all_values(value, (*path, str(index)), unit)
     elif _is_number(content):
-        yield _found("/".join(["", *map(_escaped, path)]), path, float(content), float(content))
+        yield _found("/".join(["", *map(_escaped, path)]), [unit, *path], float(content), float(content))
+
+
+def _unit_beside(content: Any) -> str:
+    unit = content.get("unit") if isinstance(content, Mapping) else None
+    return unit if isinstance(unit, str) else ""
 
 
 def _escaped(key: str) -> str:
@@ -132,7 +161,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _found(pointer: str, keys: tuple[str, ...] | list[str], low: float, high: float) -> Found:
+def _found(pointer: str, keys: Sequence[str], low: float, high: float) -> Found:
     """A value, with the unit that the nearest of its keys names."""
     for key in reversed(keys):
         *before, suffix = key.lower().split("_")

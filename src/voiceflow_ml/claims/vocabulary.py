@@ -50,7 +50,7 @@ LONG_TIMES = _words("minute minutes min hour hours h day days week weeks month m
 
 SETTING_HEAD = _words(
     "default defaults option setting settings parameter limit timeout interval window configuration value batch "
-    "flag duration length year version"
+    "flag duration length year version scale"
 )
 """In the head of a column: what stands below is a setting."""
 
