@@ -127,6 +127,26 @@ def test_settings_and_machines_promise_nothing(sentence: str) -> None:
     assert claims(sentence) == ()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<div>\n<![foo[ x ]]>\n</div>\n\nP99: 5 ms.",
+        "![x](https://[bad/badge/p99-4ms-x) P99: 5 ms.",
+        "P99 is 1e400 ms, P50 5 ms.",
+        "Latency of 4,48 ms, P99: 5 ms.",
+        "\ufeffP99: 5 ms.",
+        "P99:\r5 ms.",
+    ],
+)
+def test_odd_texts_hide_nothing_and_invent_nothing(text: str) -> None:
+    assert [claim.text for claim in claims(text)] == ["5 ms"]
+
+
+@pytest.mark.parametrize("text", ["1/" * 20_000 + " ms", "5 ms P99 " * 2_000, "*" * 3_000 + "_`[" * 1_000])
+def test_long_texts_take_no_longer_than_they_are_long(text: str) -> None:
+    assert all(claim.low in (1, 5) for claim in claims(text))
+
+
 MARKUP = st.text(alphabet=st.sampled_from("# |-\n`*[]()<>!&;~.,:0159 msPGBxk%\u00b5\r\t\\\"'/"), max_size=120)
 
 

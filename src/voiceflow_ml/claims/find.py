@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from voiceflow_ml.claims import mentions
 from voiceflow_ml.claims.bare import bare_measures, turned_measures
@@ -16,7 +17,7 @@ from voiceflow_ml.claims.passages import Document, Passage
 from voiceflow_ml.claims.percentiles import percentiles_of
 from voiceflow_ml.claims.quantities import DER_PERCENT, Quantity
 from voiceflow_ml.claims.sentences import sentences
-from voiceflow_ml.claims.tokens import Kind, Token
+from voiceflow_ml.claims.tokens import Token
 
 _LATENCY_WORDS = frozenset({"latency", "latencies"})
 _MOST_OF_A_SENTENCE = 160
@@ -40,6 +41,57 @@ def _without_echoes(found: Sequence[Claim]) -> list[Claim]:
 
 
 @dataclass(frozen=True)
+class _Sentence:
+    """One sentence, with what it and the table around it say.
+
+    Attributes:
+        tokens: the sentence.
+        head: head of its column, label of its row and corner of its table; empty outside of a table.
+        measures: its numbers.
+        places: what names hold for it, from the nearest outwards: parts of the table, then headings.
+        names: the models, targets and stages that there are.
+    """
+
+    tokens: Sequence[Token]
+    head: tuple[Token, ...]
+    measures: Sequence[Measure]
+    places: tuple[Sequence[Token], ...]
+    names: Names
+
+    @cached_property
+    def text(self) -> str:
+        """The sentence as one line."""
+        return "".join((" " if token.spaced and index else "") + token.text for index, token in enumerate(self.tokens))
+
+    @cached_property
+    def says_latency(self) -> bool:
+        """Whether it, or its head, speaks of latency."""
+        return any(token.lower in _LATENCY_WORDS for token in (*self.tokens, *self.head))
+
+    @cached_property
+    def stages_beside(self) -> tuple[str, ...]:
+        """The stages that it and its head name."""
+        found = (*self._mentions[mentions.stages], *mentions.stages(self.head, self.names))
+        return tuple(dict.fromkeys(mention.value for mention in found))
+
+    @cached_property
+    def _mentions(self) -> dict[mentions.Reader, list[mentions.Mention]]:
+        readers = (mentions.stages, mentions.models, mentions.targets)
+        return {reader: reader(self.tokens, self.names) for reader in readers}
+
+    def named(self, measure: Measure, reader: mentions.Reader) -> str:
+        """What a number is about: what the sentence names, or else the nearest place that names one alone."""
+        said = mentions.nearest(self.tokens, self._mentions[reader], measure, self.measures)
+        for place in self.places:
+            if said:
+                break
+            found = {mention.value for mention in reader(place, self.names)}
+            # A heading over two stages says of no number which of them it is.
+            said = found.pop() if len(found) == 1 else ""
+        return said
+
+
+@dataclass(frozen=True)
 class _Finder:
     document: Document
     path: str
@@ -48,17 +100,23 @@ class _Finder:
 
     def claims(self) -> Iterator[Claim]:
         cell = self.passage.cell
-        head = (*cell.head, *cell.label, *cell.corner) if cell is not None else ()
+        around = (cell.head, cell.label, cell.corner) if cell is not None else ()
+        head = tuple(token for part in around for token in part)
+        places = (*around, *reversed(self.passage.headings))
         for tokens in sentences(self.passage.tokens):
-            measures = self._measures(tokens, head)
-            before, quantity = 0.0, None
-            for measure, statistic in zip(measures, percentiles_of(tokens, measures), strict=True):
-                said = statistic or _statistic_of(head)
-                around = surroundings(tokens, measure, measures, head)
-                before = before if measure.unit.quantity is quantity else 0.0
-                before, quantity = weight(measure, said, around, before), measure.unit.quantity
-                if before > 0:
-                    yield self._claim(tokens, measure, measures, said, head)
+            sentence = _Sentence(tokens, head, self._measures(tokens, head), places, self.names)
+            yield from self._of_sentence(sentence)
+
+    def _of_sentence(self, sentence: _Sentence) -> Iterator[Claim]:
+        tokens, measures = sentence.tokens, sentence.measures
+        before, quantity = 0.0, None
+        for measure, statistic in zip(measures, percentiles_of(tokens, measures), strict=True):
+            said = statistic or _statistic_of(sentence.head)
+            around = surroundings(tokens, measure, measures, sentence.head)
+            before = before if measure.unit.quantity is quantity else 0.0
+            before, quantity = weight(measure, said, around, before), measure.unit.quantity
+            if before > 0:
+                yield self._claim(sentence, measure, said)
 
     def _measures(self, tokens: Sequence[Token], head: Sequence[Token]) -> list[Measure]:
         cell = self.passage.cell
@@ -72,25 +130,16 @@ class _Finder:
         unique = {measure.first: measure for measure in reversed(found)}
         return [_as_der(tokens, head, unique[first]) for first in sorted(unique)]
 
-    def _claim(
-        self,
-        tokens: Sequence[Token],
-        measure: Measure,
-        measures: Sequence[Measure],
-        statistic: str,
-        head: Sequence[Token],
-    ) -> Claim:
-        text = self.document.text
+    def _claim(self, sentence: _Sentence, measure: Measure, statistic: str) -> Claim:
         line, column = self.document.places.line_and_column(measure.start)
-        words = {token.lower for token in (*tokens, *head)}
-        stated = self.passage.badge or self.passage.tokens == ()
         return Claim(
             path=self.path,
             line=line,
             column=column,
             start=measure.start,
             end=measure.end,
-            text=text[measure.start : measure.end] if not stated else _joined(tokens),
+            # What a badge says does not stand in the document as it is read.
+            text=sentence.text if self.passage.badge else self.document.text[measure.start : measure.end],
             quantity=measure.unit.quantity,
             low=measure.low,
             high=measure.high,
@@ -99,35 +148,16 @@ class _Finder:
             comparator=measure.comparator,
             half_step=measure.half_step,
             statistic=statistic,
-            stage=self._named(tokens, measure, measures, mentions.stages),
-            stages_beside=self._stages_beside(tokens, head),
-            model=self._named(tokens, measure, measures, mentions.models),
-            target=self._named(tokens, measure, measures, mentions.targets),
-            calls_it_latency=bool(words & _LATENCY_WORDS) or bool(statistic),
-            sentence=_joined(tokens)[:_MOST_OF_A_SENTENCE],
+            stage=sentence.named(measure, mentions.stages),
+            stages_beside=sentence.stages_beside,
+            model=sentence.named(measure, mentions.models),
+            target=sentence.named(measure, mentions.targets),
+            calls_it_latency=sentence.says_latency or bool(statistic),
+            sentence=sentence.text[:_MOST_OF_A_SENTENCE],
             block=self.passage.block,
             passage_line=self.passage.line,
             table=self.passage.cell is not None,
         )
-
-    def _stages_beside(self, tokens: Sequence[Token], head: Sequence[Token]) -> tuple[str, ...]:
-        found = [mention.value for part in (tokens, head) for mention in mentions.stages(part, self.names)]
-        return tuple(dict.fromkeys(found))
-
-    def _named(
-        self, tokens: Sequence[Token], measure: Measure, measures: Sequence[Measure], reader: mentions.Reader
-    ) -> str:
-        """What the sentence names, or else the column, the row, and the headings from the nearest outwards."""
-        said = mentions.nearest(tokens, reader(tokens, self.names), measure, measures)
-        cell = self.passage.cell
-        around = [cell.head, cell.label, cell.corner] if cell is not None else []
-        for place in (*around, *reversed(self.passage.headings)):
-            if said:
-                break
-            found = {mention.value for mention in reader(place, self.names)}
-            # A heading over two stages says of no number which of them it is.
-            said = found.pop() if len(found) == 1 else ""
-        return said
 
 
 def _as_der(tokens: Sequence[Token], head: Sequence[Token], measure: Measure) -> Measure:
@@ -139,8 +169,3 @@ def _as_der(tokens: Sequence[Token], head: Sequence[Token], measure: Measure) ->
 def _statistic_of(head: Sequence[Token]) -> str:
     found = mentions.statistics(head)
     return found[0].value if found else ""
-
-
-def _joined(tokens: Sequence[Token]) -> str:
-    parts = [(" " if token.spaced and index else "") + token.text for index, token in enumerate(tokens)]
-    return "".join(parts) if tokens and tokens[0].kind is not Kind.OPAQUE else "".join(parts).strip()

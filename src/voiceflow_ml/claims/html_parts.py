@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -34,7 +35,9 @@ def html_parts(html: str, offsets: Sequence[int]) -> Iterator[HtmlPart]:
         offsets: the place in the document of each of its characters, and of its end.
     """
     parser = _Parts(html, offsets)
-    parser.feed(html)
+    # The standard library's parser raises this for marked sections that HTML does not have; what it read before counts.
+    with contextlib.suppress(AssertionError):
+        parser.feed(html)
     yield from parser.found
 
 

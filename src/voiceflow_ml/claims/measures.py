@@ -19,6 +19,7 @@ from voiceflow_ml.claims.tokens import Kind, Token
 from voiceflow_ml.claims.units_read import read_unit
 
 _SEPARATORS = frozenset({"-", "\u2013", "\u2014", "to", "...", "..", "\u2026", "\u2012"})
+_MOST_LISTED = 8
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def _separates(tokens: Sequence[Token], index: int, reading: Reading) -> bool:
 
 def _list(tokens: Sequence[Token], first: Numeral, reading: Reading, default: Unit | None) -> list[Measure]:
     numerals, index = [first], first.last + 1
-    while index + 1 < len(tokens) and tokens[index].text == "/":
+    while len(numerals) < _MOST_LISTED and index + 1 < len(tokens) and tokens[index].text == "/":
         following = read_numeral(tokens, index + 1)
         if following is None:
             break

@@ -108,7 +108,7 @@ def models(tokens: Sequence[Token], names: Names) -> list[Mention]:
     return list(_named(tokens, {name: name for name in names.models}))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4096)
 def _parts(name: str) -> tuple[str, ...]:
     return tuple(name.lower().replace("_", " ").replace("-", " ").split())
 
@@ -116,13 +116,16 @@ def _parts(name: str) -> tuple[str, ...]:
 def _named(tokens: Sequence[Token], values: Mapping[str, str]) -> Iterator[Mention]:
     """Names of one or several words, the longest at each place; hyphens, spaces and underscores are alike."""
     words = [(part, index) for index, token in enumerate(tokens) for part in _parts(token.lower)]
-    ordered = sorted(values, key=lambda name: -len(_parts(name)))
+    # By their first word, the longest first.
+    starts: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+    for name in sorted(values, key=lambda name: -len(_parts(name))):
+        if _parts(name):
+            starts.setdefault(_parts(name)[0], []).append((_parts(name), values[name]))
     place = 0
     while place < len(words):
-        for name in ordered:
-            parts = _parts(name)
-            if parts and tuple(word for word, _ in words[place : place + len(parts)]) == parts:
-                yield Mention(values[name], words[place][1], words[place + len(parts) - 1][1])
+        for parts, value in starts.get(words[place][0], ()):
+            if tuple(word for word, _ in words[place : place + len(parts)]) == parts:
+                yield Mention(value, words[place][1], words[place + len(parts) - 1][1])
                 place += len(parts) - 1
                 break
         place += 1

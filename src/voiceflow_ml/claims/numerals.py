@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,6 +46,8 @@ def read_numeral(tokens: Sequence[Token], index: int) -> Numeral | None:
     suffix = tokens[index + 1] if index + 1 < len(tokens) else None
     if suffix is not None and suffix.text in _SUFFIXES and (not suffix.spaced or len(suffix.text) > 1):
         scale, last = _SUFFIXES[suffix.text], index + 1
+    if not math.isfinite(token.value * scale):
+        return None
     return Numeral(token.value * scale, index, last, 0.5 * 10.0**-token.decimals * scale)
 
 
@@ -55,6 +58,9 @@ def _glued(tokens: Sequence[Token], index: int) -> bool:
         return False
     before = tokens[index - 1]
     if before.kind is Kind.WORD:
+        return True
+    if before.text == "," and index >= 2 and tokens[index - 2].kind is Kind.NUMBER and not before.spaced:
+        # A decimal comma: better not read than read as another number.
         return True
     if before.text in _JOINS:
         # "4.2/5.0 ms" goes on, "P99=4 ms" says what, and "S/16" is a name.

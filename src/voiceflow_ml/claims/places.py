@@ -70,8 +70,10 @@ class Places:
             cursor: no character of it stands before this.
         """
         offsets = []
+        line_end = self.text.find("\n", cursor)
+        most = line_end if line_end >= 0 else len(self.text)
         for character in content:
-            found = self.text.find(character, cursor)
+            found = self.text.find(character, cursor, most)
             cursor = found if found >= 0 else cursor
             offsets.append(min(cursor, len(self.text)))
             cursor += 1
