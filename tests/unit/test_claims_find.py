@@ -91,6 +91,16 @@ def test_a_table_gives_units_percentiles_and_models() -> None:
     assert [claim.text for claim in found[4:]] == ["30", "55 ms", "8.8 MB", "0.5"]
 
 
+def test_a_head_of_several_names_gives_each_number_its_own() -> None:
+    (claim,) = claims("| n | recall / QPS |\n|---|---|\n| x | 0.90 / 419 |\n")
+    assert (claim.low, claim.unit) == (419, "qps")
+
+
+def test_a_range_below_a_unit_is_one_claim() -> None:
+    (claim,) = claims("| n | reads (ops/s) |\n|---|---|\n| x | 3,390\u20134,230 |\n")
+    assert (claim.low, claim.high, claim.unit) == (3390, 4230, "ops/s")
+
+
 def test_percentiles_and_stages_may_stand_at_the_side_and_at_the_top() -> None:
     found = claims("| | model inference | end-to-end |\n|---|---|---|\n| P99 | 4 ms | 50 ms |\n")
     assert [(claim.statistic, claim.stage) for claim in found] == [("P99", "model-inference"), ("P99", "end-to-end")]

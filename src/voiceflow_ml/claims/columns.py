@@ -52,3 +52,14 @@ def _stated(tokens: Sequence[Token]) -> Unit | None:
         if token.lower in RATES:
             return RATES[token.lower]
     return None
+
+
+def listed_units(head: Sequence[Token]) -> tuple[Unit | None, ...]:
+    """The units of a head that lists several, such as "recall / QPS"; nothing for one that does not."""
+    parts: list[list[Token]] = [[]]
+    for token in head:
+        if token.text == "/" and token.spaced:
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return tuple(map(_stated, parts)) if len(parts) > 1 else ()

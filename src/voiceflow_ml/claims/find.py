@@ -10,7 +10,7 @@ from voiceflow_ml.claims import mentions
 from voiceflow_ml.claims.bare import bare_measures, turned_measures
 from voiceflow_ml.claims.claim import Claim
 from voiceflow_ml.claims.claimhood import surroundings, weight
-from voiceflow_ml.claims.columns import column_unit, says_der
+from voiceflow_ml.claims.columns import column_unit, listed_units, says_der
 from voiceflow_ml.claims.measures import Measure, read_measures
 from voiceflow_ml.claims.mentions import Names
 from voiceflow_ml.claims.passages import Document, Passage
@@ -125,7 +125,7 @@ class _Finder:
         if cell is not None and default is not None:
             # In "14.2 (5.1 + 4.0)" the parts in parentheses are details of the number before them.
             opened = next((index for index, token in enumerate(tokens) if token.text == "("), len(tokens))
-            with_units = [measure for measure in with_units if measure.first < opened]
+            with_units = _by_place([measure for measure in with_units if measure.first < opened], cell.head)
         found = [*with_units, *bare_measures(tokens), *turned_measures(tokens)]
         unique = {measure.first: measure for measure in reversed(found)}
         return [_as_der(tokens, head, unique[first]) for first in sorted(unique)]
@@ -158,6 +158,18 @@ class _Finder:
             passage_line=self.passage.line,
             table=self.passage.cell is not None,
         )
+
+
+def _by_place(measures: Sequence[Measure], head: Sequence[Token]) -> list[Measure]:
+    """``0.90 / 419`` below "recall / QPS": each number has the unit of its own part of the head, or is no measure."""
+    units = listed_units(head)
+    found = []
+    for measure in measures:
+        listed = measure.places == len(units) > 1
+        unit = units[measure.place] if listed else measure.unit
+        if unit is not None:
+            found.append(replace(measure, unit=unit))
+    return found
 
 
 def _as_der(tokens: Sequence[Token], head: Sequence[Token], measure: Measure) -> Measure:

@@ -80,7 +80,7 @@ def _at(tokens: Sequence[Token], index: int, default: Unit | None) -> list[Measu
     if first is None:
         return []
     reading = read_comparator(tokens, index)
-    ranged = _range(tokens, first, reading)
+    ranged = _range(tokens, first, reading, default)
     if ranged is not None:
         return [ranged]
     listed = _list(tokens, first, reading, default)
@@ -92,14 +92,16 @@ def _at(tokens: Sequence[Token], index: int, default: Unit | None) -> list[Measu
     return [_measure(tokens, first, None, default, first.last, reading)] if default is not None else []
 
 
-def _range(tokens: Sequence[Token], first: Numeral, reading: Reading) -> Measure | None:
+def _range(tokens: Sequence[Token], first: Numeral, reading: Reading, default: Unit | None) -> Measure | None:
     low_unit = read_unit(tokens, first.last + 1)
     separator = (low_unit[1] if low_unit else first.last) + 1
     if separator + 1 >= len(tokens) or not _separates(tokens, separator, reading):
         return None
     second = read_numeral(tokens, separator + 1)
-    unit = read_unit(tokens, second.last + 1) if second else None
-    if second is None or unit is None:
+    if second is None:
+        return None
+    unit = read_unit(tokens, second.last + 1) or ((default, second.last) if default is not None else None)
+    if unit is None:
         return None
     low = first.value * (low_unit[0].scale / unit[0].scale if low_unit else 1.0)
     # "From 480 ms to 95 ms" is a change, not a range, and so is anything that falls.

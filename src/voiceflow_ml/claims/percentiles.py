@@ -63,4 +63,6 @@ def _behind(tokens: Sequence[Token], mentions: Sequence[Mention], measure: Measu
 
 def _only(mentions: Sequence[Mention], measure: Measure) -> str:
     """A single percentile at the head of a sentence is that of all its numbers."""
-    return mentions[0].value if len(mentions) == 1 and mentions[0].last < measure.first else ""
+    only = mentions[0] if len(mentions) == 1 else None
+    # A mean is named anew for each number.
+    return only.value if only and only.value.startswith("P") and only.last < measure.first else ""

@@ -56,22 +56,23 @@ SETTING_HEAD = _words(
 
 PERFORMANCE = {
     Quantity.LATENCY: _words(
-        "latency latencies percentile tail takes take took taking answers answer answered responds respond "
-        "response returns return returned served serves serve finishes finish finished completes complete "
-        "inference processing overhead adds add costs cost startup start starts boots faster slow slower "
-        "slowest quick median average averages mean max spent request call token query lookup instead drops "
-        "climbs rises falls runs processed done outlier land lands parsing reload reads handshake paid pauses "
-        "peak failover cold warm restart restarts typical p50 p99 authentication network server model hit miss "
-        "compute end-to-end objective"
+        "build builds latency latencies percentile tail takes take took taking answers answer answered responds "
+        "respond response returns return returned served serves serve finishes finish finished completes "
+        "complete inference processing overhead adds add costs cost startup start starts boots faster slow "
+        "slower slowest quick median average averages mean max spent request call token query lookup instead "
+        "drops climbs rises falls runs processed done outlier land lands parsing reload reads handshake paid "
+        "pauses peak failover cold warm restart restarts typical p50 p99 authentication network server model "
+        "hit miss compute end-to-end objective"
     ),
     Quantity.THROUGHPUT: _words(
         "throughput sustains sustain serves serve handles handle peaks peak reaches delivers processes forwards "
-        "run runs run runs scans gets puts reads writes does performs achieves faster sequential random batched "
-        "uploads node core"
+        "run runs scans gets puts reads writes does performs achieves faster sequential random batched uploads "
+        "node core"
     ),
     Quantity.SIZE: _words(
-        "fits fit size weighs weigh footprint rss memory binary image container file files library model network disk "
-        "small smaller shrank overhead payload went json holds uses stays peak weights tiny stripped only"
+        "fits fit size weighs weigh footprint rss memory binary image container file files library model "
+        "network disk small smaller shrank overhead payload went json holds uses stays peak weights tiny "
+        "stripped only"
     ),
     Quantity.RATIO: frozenset(),
     Quantity.RTF: frozenset(),
@@ -102,9 +103,9 @@ SIZE_AFTER = _words(
 """Behind a size that belongs to a machine or a limit."""
 
 COMPARATIVES = _words(
-    "faster slower smaller larger higher lower quicker better more less fewer speedup speed-up improvement gain "
-    "increase reduction throughput speed cheaper lighter leaner overhead bigger longer shorter worse quick fast "
-    "wall memory size"
+    "ahead behind fastest slowest faster slower smaller larger higher lower quicker better more less fewer "
+    "speedup speed-up improvement gain increase reduction throughput speed cheaper lighter leaner overhead "
+    "bigger longer shorter worse quick fast wall memory size"
 )
 """Within a few words of a multiple: what is compared."""
 
