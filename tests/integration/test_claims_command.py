@@ -111,6 +111,14 @@ def test_pytest_turns_claims_into_tests(project: Project) -> None:
     assert json.loads((project.reports / "results/claims.json").read_text(encoding="utf-8"))["failed"] is True
 
 
+def test_pytest_xdist_leaves_the_same_ledger(project: Project) -> None:
+    write_session(project.reports / "results/a", center_ms=9.0)
+    (project.root / "README.md").write_text(WRONG, encoding="utf-8")
+    project.run_apart("-n", "1", "--claims", "README.md").assert_outcomes(failed=1)
+    ledger = json.loads((project.reports / "results/claims.json").read_text(encoding="utf-8"))
+    assert len(ledger["claims"]) == 1
+
+
 def test_pytest_runs_tests_and_claims_together(project: Project) -> None:
     write_session(project.reports / "results/a", center_ms=9.0)
     (project.root / "pyproject.toml").write_text("[tool.voiceflow.claims]\nmax-age-days = 100000\n", encoding="utf-8")

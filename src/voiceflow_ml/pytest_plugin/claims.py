@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 
 _SUFFIXES = (".md", ".markdown")
 _AUDITOR: pytest.StashKey[Auditor] = pytest.StashKey()
-# What was found in each document that was collected.
-_FINDINGS: pytest.StashKey[list[Finding]] = pytest.StashKey()
+_PATHS: pytest.StashKey[list[str]] = pytest.StashKey()
 
 
 def add_claims_option(group: pytest.OptionGroup) -> None:
@@ -45,6 +45,7 @@ def add_documents(config: pytest.Config) -> None:
     if missing:
         raise pytest.UsageError(f"--claims {missing[0]}: nothing is there; give Markdown files, or folders of them")
     asked_for_tests = config.args_source is pytest.Config.ArgsSource.ARGS
+    config.stash[_PATHS] = paths
     config.args = [*(config.args if asked_for_tests else []), *paths]
 
 
@@ -71,16 +72,16 @@ def write_claims(config: pytest.Config) -> None:
     Raises:
         ResultError: it cannot be written.
     """
-    findings = config.stash.get(_FINDINGS, [])
-    if not findings or config.option.collectonly or is_worker(config):
+    paths = config.stash.get(_PATHS, [])
+    if not paths or config.option.collectonly or is_worker(config):
         return
-    from voiceflow_ml.claims.audit import Audit  # noqa: PLC0415
     from voiceflow_ml.claims.ledger import write_ledger  # noqa: PLC0415
 
     auditor = _auditor(config)
-    settings = auditor.settings
-    audit = Audit(tuple(findings), auditor.problems, settings.strict)
-    write_ledger(audit, settings.root / settings.ledger, auditor.court.now)
+    # Anew: with pytest-xdist it is others who collect. A document that cannot be audited is an error of its collection.
+    with contextlib.suppress(ConfigError):
+        audit = auditor.audit([Path(path) for path in paths])
+        write_ledger(audit, auditor.settings.root / auditor.settings.ledger, auditor.court.now)
 
 
 def collect_claims(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -105,7 +106,6 @@ class ClaimsFile(pytest.File):
             finding = auditor.audit_file(self.path)
         except ConfigError as error:
             raise self.CollectError(str(error)) from None
-        self.config.stash.setdefault(_FINDINGS, []).append(finding)
         for judgement in finding.judgements:
             claim = judgement.claim
             name = f"{claim.line}:{claim.column} {claim.text}"
