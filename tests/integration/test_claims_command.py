@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.claims_project import write_session
-from tests.integration.plugin_project import Project
+from tests.integration.plugin_project import Project, one_line_with
 from voiceflow_ml.cli import app
 
 WRONG = "# Speed\n\nThe fast-cnn answers in 4.48ms P99 (model inference, on a CPU).\n"
@@ -109,6 +109,17 @@ def test_pytest_turns_claims_into_tests(project: Project) -> None:
     result.assert_outcomes(passed=1, failed=1, skipped=1)
     result.stdout.fnmatch_lines(["*REFUTED*docs/a.md:3:25*the text says P99 4.48 ms, results say 9.09 ms*"])
     assert json.loads((project.reports / "results/claims.json").read_text(encoding="utf-8"))["failed"] is True
+
+
+def test_what_pytest_measured_here_is_what_claims_are_held_against(project: Project) -> None:
+    project.promise("cpu")
+    project.run("sla.toml", "--sla-policy=report-only")
+    text = "The tiny model inference on a CPU: P99 of 0.0001 ms, and P99 < 9 s.\n"
+    (project.root / "README.md").write_text(text, encoding="utf-8")
+    result = project.run("-rs", "--claims", "README.md")
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["*REFUTED*says P99 0.0001 ms, results say *tiny · model-inference · cpu*"])
+    assert one_line_with((project.reports / "results/claims.json").read_text(encoding="utf-8"), '"TOO MODEST"')
 
 
 def test_pytest_xdist_leaves_the_same_ledger(project: Project) -> None:

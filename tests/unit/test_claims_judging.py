@@ -84,6 +84,9 @@ def test_both_numbers_are_named_with_the_hardware(tmp_path: Path) -> None:
         ("fast-cnn on a CPU: P99 < 100 ms.", Status.TOO_MODEST),
         # Another machine, another stage, another model, another statistic: this run says nothing about them.
         ("fast-cnn on a T4: 9.1 ms P99.", Status.UNVERIFIED),
+        ("fast-cnn on an RTX 3080: 9.1 ms P99.", Status.UNVERIFIED),
+        ("fast-cnn on a GPU: 9.1 ms P99.", Status.UNVERIFIED),
+        ("fast-cnn on a Raspberry Pi: 9.1 ms P99.", Status.UNVERIFIED),
         ("fast-cnn end-to-end: 9.1 ms P99.", Status.UNVERIFIED),
         ("fast-cnn on a CPU: 9.1 ms on average.", Status.UNVERIFIED),
         ("The cache answers in 9.1 ms.", Status.UNVERIFIED),
@@ -101,6 +104,13 @@ def test_two_promises_that_it_may_be_about_leave_it_open_by_name(tmp_path: Path)
     judgement = only(tmp_path, "fast-cnn, model inference: 9.1 ms P99.")
     assert judgement.status is Status.UNVERIFIED
     assert "fast-cnn · model-inference · cpu, fast-cnn · model-inference · cuda-t4" in judgement.sentence
+
+
+def test_a_gpu_without_a_name_is_the_only_one_that_was_measured(tmp_path: Path) -> None:
+    write_session(tmp_path / "reports/results/a")
+    write_session(tmp_path / "reports/results/b", target="cuda-t4", center_ms=20)
+    judgement = only(tmp_path, "fast-cnn on a GPU: 20.2 ms P99.")
+    assert (judgement.status, judgement.basis) == (Status.CONFIRMED, "fast-cnn · model-inference · cuda-t4")
 
 
 def test_the_latest_session_counts(tmp_path: Path) -> None:

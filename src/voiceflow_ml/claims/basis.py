@@ -13,6 +13,7 @@ from voiceflow_ml.claims.current import current_sha256
 from voiceflow_ml.claims.directives import Bound, Directive
 from voiceflow_ml.claims.evidence import Evidence
 from voiceflow_ml.claims.judging import Measured, Status, judge
+from voiceflow_ml.claims.mentions import ANY_GPU
 from voiceflow_ml.claims.pointers import Found, all_values, at_pointer, measured_on, read_values
 from voiceflow_ml.claims.quantities import Comparator, Quantity
 from voiceflow_ml.claims.settings import ClaimsSettings
@@ -116,7 +117,7 @@ class Court:
         fitting = [
             entry
             for entry in self.evidence
-            if model in ("", entry.model) and stage in ("", entry.stage) and target in ("", entry.target)
+            if model in ("", entry.model) and stage in ("", entry.stage) and _is_on(entry, target)
         ]
         asked = " · ".join(part or "any" for part in (model, stage, target))
         if not fitting:
@@ -165,6 +166,10 @@ def said_text(claim: Claim) -> str:
         claim.comparator, ""
     )
     return f"{sign}{claim.low:.10g}{f' to {claim.high:.10g}' if claim.high is not None else ''}{unit}"
+
+
+def _is_on(entry: Evidence, target: str) -> bool:
+    return target in ("", entry.target) or (target == ANY_GPU and entry.target.startswith("cuda-"))
 
 
 def _known(evidence: Sequence[Evidence]) -> str:

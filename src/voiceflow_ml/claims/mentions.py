@@ -30,8 +30,17 @@ class Mention:
     last: int
 
 
+ANY_GPU = "gpu"
+"""What a text says that names a GPU and not which."""
+# Hardware that no run of ours stands for: a claim about it must not be bound to another machine.
+_ELSEWHERE = (
+    "rtx gtx geforce jetson tpu npu m1 m2 m3 m4 iphone android cortex graviton snapdragon radeon gaudi inferentia"
+)
+
+
 def _target_aliases() -> dict[str, str]:
-    aliases = {"cpu": "cpu", "cpus": "cpu"}
+    aliases = {"cpu": "cpu", "cpus": "cpu", "raspberry pi": "raspberry pi"}
+    aliases |= dict.fromkeys(("gpu", "gpus", "cuda"), ANY_GPU) | {name: name for name in _ELSEWHERE.split()}
     for target in TARGETS.gpus:
         aliases |= dict.fromkeys((target.name, target.gpu_name, target.device_name.lower()), target.name)
     return aliases
