@@ -66,7 +66,7 @@ def main() -> None:
 
 def _median_ns() -> int:
     """What the model takes, waits for a CPU left out, by the run before."""
-    session = max((REPORTS / "results").iterdir())
+    session = max(path for path in (REPORTS / "results").iterdir() if path.is_dir())
     (result,) = [
         content
         for path in session.glob("[0-9]*.json")
