@@ -15,8 +15,8 @@ from voiceflow_ml.files import write_text_atomic
 
 RESULTS = Path(__file__).with_name("results.json")
 PAGE = Path(__file__).parents[2] / "docs" / "export.md"
-BEGIN = "<!-- benchmarks/export/results.json begins -->"
-END = "<!-- benchmarks/export/results.json ends -->"
+BEGIN = "<!-- voiceflow:begin export-benchmark -->"
+END = "<!-- voiceflow:end -->"
 
 
 def block(results: Mapping[str, Any]) -> str:

@@ -11,8 +11,8 @@ from voiceflow_ml.files import write_text_atomic
 
 RESULTS = Path(__file__).parent / "results.json"
 PAGE = Path(__file__).parents[2] / "docs" / "serving-performance.md"
-BEGIN = "<!-- benchmarks/service/results.json begins -->"
-END = "<!-- benchmarks/service/results.json ends -->"
+BEGIN = "<!-- voiceflow:begin service-benchmark -->"
+END = "<!-- voiceflow:end -->"
 
 
 def block_of(page: str) -> str:

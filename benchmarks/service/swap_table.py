@@ -12,8 +12,8 @@ from voiceflow_ml.units import format_count, format_ns
 
 RESULTS = Path(__file__).with_name("swaps.json")
 PAGE = Path(__file__).parents[2] / "docs" / "hot-reload.md"
-BEGIN = "<!-- benchmarks/service/swaps.json begins -->"
-END = "<!-- benchmarks/service/swaps.json ends -->"
+BEGIN = "<!-- voiceflow:begin swap-benchmark -->"
+END = "<!-- voiceflow:end -->"
 MOST_GROWTH = 0.1
 _MIB = 1 << 20
 Results = Mapping[str, Any]
