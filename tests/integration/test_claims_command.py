@@ -68,10 +68,11 @@ def test_unverified_fails_only_when_strict(root: Path) -> None:
 
 def test_github_shows_it_at_its_line(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(root.parent))
     (root / "docs").mkdir()
     (root / "docs/a.md").write_text(WRONG, encoding="utf-8")
     _, output = run("check", "docs")
-    assert "::error file=docs/a.md,line=3,title=REFUTED%3A 4.48ms::the text says P99 4.48 ms" in output
+    assert f"::error file={root.name}/docs/a.md,line=3,title=REFUTED%3A 4.48ms::the text says P99 4.48 ms" in output
 
 
 def test_list_says_what_each_number_is_bound_to(root: Path) -> None:

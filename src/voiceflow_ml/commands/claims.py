@@ -76,7 +76,7 @@ def check_command(
     write_ledger(audit, settings.ledger, now)
     typer.echo("\n".join(audit_lines(audit, everything=everything)))
     if os.environ.get("GITHUB_ACTIONS", "").lower() in {"1", "true"}:
-        typer.echo("\n".join(audit_annotations(audit)))
+        typer.echo("\n".join(audit_annotations(audit, _folder_in_repository(settings.root))))
     if audit.failed:
         raise typer.Exit(1)
 
@@ -123,6 +123,13 @@ def write_command(
         typer.echo("all blocks are as their results say")
     if check and changed:
         raise typer.Exit(1)
+
+
+def _folder_in_repository(root: Path) -> str:
+    """Where the project is in the checkout, from where GitHub looks for files."""
+    workspace = Path(os.environ.get("GITHUB_WORKSPACE") or root).resolve()
+    inside = root.resolve().is_relative_to(workspace)
+    return root.resolve().relative_to(workspace).as_posix() if inside else ""
 
 
 def _settings(root: Path, results: list[Path] | None) -> ClaimsSettings:
