@@ -71,6 +71,7 @@ def _median_ns() -> int:
         content
         for path in session.glob("[0-9]*.json")
         if (content := json.loads(path.read_text(encoding="utf-8")))["measurement"] is not None
+        and content["planned"]["stage"] == "model-inference"
     ]
     measurement = result["measurement"]
     return int((measurement["adjusted_percentiles_ns"] or measurement["percentiles_ns"])["P50"])

@@ -1,4 +1,4 @@
-"""A machine for the capacity model, from two trials of a running server: one caller, and more than it can serve."""
+"""A machine for the capacity model, from two trials of a running server: lone requests, and more than it can serve."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def fit(lone: Sequence[Trial], busy: Sequence[Trial], *, workers: int, cores: in
     server loop has no core of its own, the loop's work.
 
     Args:
-        lone: trials with one caller.
+        lone: trials whose requests hardly ever meet.
         busy: trials with more callers than workers.
         workers: the server's inference threads.
         cores: of the machine.
