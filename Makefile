@@ -47,8 +47,7 @@ $(VENV)/.ready-to-measure: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.ready-to-test: pyproject.toml | $(BIN)/python
-	$(PIP) install --quiet --editable ".[cpu,train,export,registry,serve,client,dev]"
-	$(PIP) install --quiet --editable ".[cpu,train,export,registry,ray,dev]"
+	$(PIP) install --quiet --editable ".[cpu,train,export,registry,serve,client,ray,dev]"
 	@touch $@ $(VENV)/.ready-to-measure
 
 # onnxruntime-openvino brings the module onnxruntime: beside another build of it, which files ran would be chance.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,14 @@ def test_an_older_release_is_asked_through_a_profile(tiny: Path) -> None:
     (finding,) = model.findings()
     assert finding.fact == "all 2 compute nodes ran on CPUExecutionProvider"
     assert placement_finding(model._placed(), T4).severity is Severity.INVALID
+
+
+def test_a_table_cannot_make_the_cpus_provider_run_on_a_gpu(tiny: Path) -> None:
+    declared = replace(T4, providers=("CPUExecutionProvider",))
+    finding = placement_finding(open_onnx(tiny)._placed(), declared)
+    assert finding.severity is Severity.INVALID
+    assert finding.fact.startswith("2 of 2 nodes ran on CPUExecutionProvider: ")
+    assert "whose operators a provider of Tesla T4 supports" in (finding.remedy or "")
 
 
 def test_a_file_is_held_to_what_was_opened(tiny: Path) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 from voiceflow_ml.hardware.evidence import Finding, Severity
 from voiceflow_ml.hardware.targets import Target
 
+_CPU_PROVIDER = "CPUExecutionProvider"
+
 # Operators that ONNX Runtime keeps on the CPU by design, because their work is metadata.
 SHAPE_OPERATORS = frozenset({"Constant", "Shape", "Size"})
 
@@ -68,13 +70,15 @@ def placement_finding(placed: Sequence[tuple[str, str, str]], target: Target) ->
         placed: (execution provider, node name, operator) of each node that remains after optimisation.
         target: where the nodes should be.
     """
+    # A table in sla.toml may name any provider; it cannot make the CPU's run on a GPU.
+    providers = [name for name in target.providers if not (target.is_cuda and name == _CPU_PROVIDER)]
     elsewhere = [
         (name or operator, provider)
         for provider, name, operator in placed
-        if provider not in target.providers and operator not in SHAPE_OPERATORS
+        if provider not in providers and operator not in SHAPE_OPERATORS
     ]
     copies = sum(operator.startswith("Memcpy") for _, _, operator in placed)
-    exempt = sum(provider not in target.providers for provider, _, _ in placed) - len(elsewhere)
+    exempt = sum(provider not in providers for provider, _, _ in placed) - len(elsewhere)
     if not placed:
         fact = "the runtime recorded no node: the graph computes nothing, or onnxruntime is older than 1.24.1"
         return Finding(Severity.INVALID, fact, "measure a graph that computes something, or update onnxruntime")
@@ -82,19 +86,23 @@ def placement_finding(placed: Sequence[tuple[str, str, str]], target: Target) ->
         more = f" (+{len(elsewhere) - 1})" if len(elsewhere) > 1 else ""
         others = " and ".join(dict.fromkeys(provider for _, provider in elsewhere))
         fact = f"{len(elsewhere)} of {len(placed)} nodes ran on {others}: {elsewhere[0][0]}{more}"
-        remedy = f"export a graph whose operators {target.providers[0]} supports, or check its installation"
+        remedy = f"export a graph whose operators {_named(providers, target)} supports, or check its installation"
         return Finding(Severity.INVALID, fact, remedy)
     if copies:
         fact = f"{copies} copies between host and device inside the graph"
         return Finding(Severity.INVALID, fact, "export a graph that stays on one device")
     if exempt == len(placed):
-        fact = f"no node ran on {target.providers[0]}: the graph only asks for shapes"
+        fact = f"no node ran on {_named(providers, target)}: the graph only asks for shapes"
         return Finding(Severity.INVALID, fact, "measure a graph that computes something")
     computing = len(placed) - exempt
     nodes = f"all {computing} compute nodes" if computing > 1 else "the only compute node"
-    fact = f"{nodes} ran on {target.providers[0]}"
+    fact = f"{nodes} ran on {_named(providers, target)}"
     kept = f" ({_counted(exempt, 'shape operator')} on the CPU, as the runtime intends)" if exempt else ""
     return Finding(Severity.INFORMATION, fact + kept)
+
+
+def _named(providers: Sequence[str], target: Target) -> str:
+    return providers[0] if providers else f"a provider of {target.device_name}"
 
 
 def _counted(count: int, noun: str) -> str:
