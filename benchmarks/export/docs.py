@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.export.rows import Row, table
-from voiceflow_ml.files import write_text_atomic
+from benchmarks.marked import fill_page
 
 RESULTS = Path(__file__).with_name("results.json")
 PAGE = Path(__file__).parents[2] / "docs" / "export.md"
-BEGIN = "<!-- voiceflow:begin export-benchmark -->"
-END = "<!-- voiceflow:end -->"
+BLOCK = "export-benchmark"
 
 
 def block(results: Mapping[str, Any]) -> str:
@@ -32,20 +31,10 @@ def block(results: Mapping[str, Any]) -> str:
     return f"{rows}\n\n{about}"
 
 
-def filled(page: str, text: str) -> str:
-    """The page with another block between its two marks.
-
-    Raises:
-        ValueError: the page lacks one of them.
-    """
-    first, last = page.index(BEGIN) + len(BEGIN), page.index(END)
-    return f"{page[:first]}\n\n{text}\n\n{page[last:]}"
-
-
 def main() -> None:
     """Write the page."""
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
-    write_text_atomic(PAGE, filled(PAGE.read_text(encoding="utf-8"), block(results)))
+    fill_page(PAGE, BLOCK, block(results))
 
 
 if __name__ == "__main__":

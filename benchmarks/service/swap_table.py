@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from voiceflow_ml.files import write_text_atomic
+from benchmarks.marked import fill_page
 from voiceflow_ml.units import format_count, format_ns
 
 RESULTS = Path(__file__).with_name("swaps.json")
 PAGE = Path(__file__).parents[2] / "docs" / "hot-reload.md"
-BEGIN = "<!-- voiceflow:begin swap-benchmark -->"
-END = "<!-- voiceflow:end -->"
+BLOCK = "swap-benchmark"
 MOST_GROWTH = 0.1
 _MIB = 1 << 20
 Results = Mapping[str, Any]
@@ -82,17 +81,6 @@ def _word(reached: bool | None) -> str:
     return "undecided" if reached is None else "reached" if reached else "**missed**"
 
 
-def block_of(page: str) -> str:
-    """What lies between the two marks.
-
-    Raises:
-        ValueError: the page lacks one of them.
-    """
-    return page[page.index(BEGIN) + len(BEGIN) : page.index(END)].strip()
-
-
 def write_page(results: Results) -> None:
     """Fill the page."""
-    page = PAGE.read_text(encoding="utf-8")
-    first, last = page.index(BEGIN) + len(BEGIN), page.index(END)
-    write_text_atomic(PAGE, f"{page[:first]}\n\n{render(results)}\n\n{page[last:]}")
+    fill_page(PAGE, BLOCK, render(results))

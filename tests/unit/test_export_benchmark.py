@@ -5,9 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from benchmarks.export.docs import PAGE, RESULTS, block, filled
+from benchmarks.export.docs import BLOCK, PAGE, RESULTS, block
 from benchmarks.export.making import Made
 from benchmarks.export.rows import Row, _timing, measured_row, table
+from benchmarks.marked import filled
 
 from tests.unit.result_set import run_of
 from voiceflow_ml.export import load_speech
@@ -70,5 +71,5 @@ def test_a_variant_that_cannot_be_made_has_a_line_that_says_why() -> None:
 def test_the_page_shows_the_committed_results() -> None:
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
     page = PAGE.read_text(encoding="utf-8")
-    assert filled(page, block(results)) == page
+    assert filled(page, BLOCK, block(results)) == page
     assert results["model_sha256"][:16] in page

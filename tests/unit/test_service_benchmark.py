@@ -6,7 +6,8 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from benchmarks.service.docs import PAGE, RESULTS, block_of
+from benchmarks.marked import block_of
+from benchmarks.service.docs import BLOCK, PAGE, RESULTS
 from benchmarks.service.parts import largest
 from benchmarks.service.table import render
 from benchmarks.service.trials import ours, plain, speech
@@ -124,4 +125,4 @@ def test_both_servers_are_sent_the_same_window() -> None:
 def test_the_page_says_what_the_results_say() -> None:
     import json  # noqa: PLC0415
 
-    assert block_of(PAGE.read_text(encoding="utf-8")) == render(json.loads(RESULTS.read_text(encoding="utf-8")))
+    assert block_of(PAGE.read_text(encoding="utf-8"), BLOCK) == render(json.loads(RESULTS.read_text(encoding="utf-8")))

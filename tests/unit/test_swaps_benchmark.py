@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks.service.swap_table import PAGE, RESULTS, block_of, render
+from benchmarks.marked import block_of
+from benchmarks.service.swap_table import BLOCK, PAGE, RESULTS, render
 from benchmarks.service.variants import write_variant
 
 from voiceflow_ml.contract.check import check_model
@@ -79,7 +80,7 @@ def test_an_invalid_trial_says_why() -> None:
 
 
 def test_the_page_shows_the_committed_run() -> None:
-    assert block_of(PAGE.read_text(encoding="utf-8")) == render(json.loads(RESULTS.read_text(encoding="utf-8")))
+    assert block_of(PAGE.read_text(encoding="utf-8"), BLOCK) == render(json.loads(RESULTS.read_text(encoding="utf-8")))
 
 
 def test_variants_keep_their_contract_and_answer_differently(tmp_path: Path) -> None:
