@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -157,6 +159,15 @@ def test_a_generator_in_a_process_of_its_own_brings_back_every_request() -> None
     assert len(trial.shots) == trial.planned
     assert trial.facts["network"] == SHORT_WAY.description
     assert trial.facts["request"].startswith("POST /v1/diarize, 3244 bytes")
+    assert trial.facts["generator's priority"] == ("real time" if goes_first() else "that of any other process")
+    # The process that asked for the trial is what it was.
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+def goes_first() -> bool:
+    """Whether a process may go before others here: asked by other means than the generator's."""
+    tried = subprocess.run(["chrt", "--rr", "1", "true"], capture_output=True, check=False)
+    return tried.returncode == 0 and len(os.sched_getaffinity(0)) > 1
 
 
 @pytest.fixture(name="model", scope="module")

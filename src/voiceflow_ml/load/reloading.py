@@ -21,7 +21,7 @@ from voiceflow_ml.client.aio import AsyncClient
 from voiceflow_ml.client.answers import Reply, accepted, read_object
 from voiceflow_ml.client.exchanges import Exchange
 from voiceflow_ml.errors import ConfigError, UnreachableError
-from voiceflow_ml.load.generator import Job, keep_apart
+from voiceflow_ml.load.generator import Job, keep_apart, priority
 from voiceflow_ml.load.pacer import at_offsets
 from voiceflow_ml.load.plan import Kind, poisson_offsets_ns
 from voiceflow_ml.load.reloads import Known, Reload, ReloadTrial
@@ -135,7 +135,11 @@ class _Reloading:
             at_offsets(self._start_ns, offsets_ns, due, sleep_s=time.sleep),
             self._reload_again_and_again(),
         )
-        facts = {"service": self._job.url, "reloads": f"{len(self._reloads)} through the API of {self._plan.api}"}
+        facts = {
+            "service": self._job.url,
+            "reloads": f"{len(self._reloads)} through the API of {self._plan.api}",
+            "generator's priority": priority(),
+        }
         planned = sum(offset_ns >= load.warmup_ns for offset_ns in offsets_ns)
         trial = trial_of(load, [shot for shot, _ in self._answers.values()], planned, facts)
         fingerprints = tuple(self._answers[shot.intended_ns][1] for shot in trial.shots)
