@@ -33,7 +33,7 @@ from voiceflow_ml.diarization.diarizer import CONFIGS, open_diarizer
 from voiceflow_ml.diarization.encoders import Encoder
 from voiceflow_ml.diarization.config import changed
 
-diarizer = open_diarizer(config=changed(CONFIGS[Encoder.OWN], ["hop_s=3.0", "most_clustered=100"]))
+diarizer = open_diarizer(config=changed(CONFIGS[Encoder.OWN], ["hop_s=1.0", "most_clustered=100"]))
 found = diarizer(sys.argv[1])
 print(len(found.turns), round(found.seconds), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 from tests.speech_data import rttm_turns
 from voiceflow_ml.audio import read_wav
+from voiceflow_ml.diarization.diarizer import open_diarizer
+from voiceflow_ml.diarization.online import OnlineConfig
+from voiceflow_ml.diarization.scoring import Rules, score
 from voiceflow_ml.errors import ModelFileError
 from voiceflow_ml.models.powerset import logits_to_activity, logits_to_probabilities
 from voiceflow_ml.models.shipped import (
@@ -25,6 +28,7 @@ from voiceflow_ml.models.shipped import (
     shipped_speech_rttm_path,
 )
 from voiceflow_ml.models.signal import FRAME_SAMPLES, SAMPLE_RATE_HZ, WINDOW_SAMPLES
+from voiceflow_ml.rttm import read_rttm
 
 Float = NDArray[np.float32]
 
@@ -115,6 +119,16 @@ def test_probabilities_hold_still_when_the_same_audio_comes_louder(session: Any,
 
 def test_the_first_window_of_the_shipped_speech_holds_two_speakers() -> None:
     assert len({speaker for speaker, start_s, _ in rttm_turns() if start_s < 3.0}) == 2
+
+
+def test_the_shipped_exchange_is_told_apart_as_a_whole_and_as_a_stream() -> None:
+    (reference,) = read_rttm(shipped_speech_rttm_path()).values()
+    for online, most in ((None, 0.1), (OnlineConfig(latency_s=2.0), 0.2)):
+        found = open_diarizer(online=online)(shipped_speech_path())
+        assert len(found.speakers) == 2
+        der = score(reference, found.turns, found.seconds, Rules()).der
+        assert der is not None
+        assert der < most
 
 
 def test_the_speech_matches_its_reference(speech: Float) -> None:

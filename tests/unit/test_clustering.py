@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from voiceflow_ml.diarization.assignment import NOBODY, assign, clean_samples, least_clean_s, name_local_speakers
-from voiceflow_ml.diarization.clustering import Samples, centroids, find_speakers, unit
+from voiceflow_ml.diarization.clustering import Samples, centroids, find_speakers, seen_from, unit
 from voiceflow_ml.diarization.config import DiarizationConfig, Linkage
 from voiceflow_ml.diarization.local import LocalWindows
 
@@ -100,6 +100,10 @@ def test_centroids_weigh_by_speech_and_leave_out_nobody() -> None:
     np.testing.assert_allclose(found, unit(np.array([[3.0, 1.0, 0.0]])))
 
 
+HERE = np.zeros(2)
+"""Where embeddings of two numbers are looked at from, as they are."""
+
+
 def windows_of(embeddings: NDArray[np.float64], alone_s: list[list[float]]) -> LocalWindows:
     """One window for each row of ``[windows, 3, D]``; whoever is alone for -1 s talks only in overlap."""
     alone = np.array(alone_s, dtype=np.float32)
@@ -116,15 +120,15 @@ def windows_of(embeddings: NDArray[np.float64], alone_s: list[list[float]]) -> L
 def test_local_speakers_of_one_window_get_two_names_and_the_longer_one_chooses() -> None:
     speakers = np.eye(2)
     doubtful = np.array([[[1.0, 0.0], unit(np.array([0.9, 0.5])), [0.0, 0.0]]])
-    assert assign(windows_of(doubtful, [[2.0, 1.0, 0.0]]), speakers, CONFIG).tolist() == [[0, 1, NOBODY]]
-    assert assign(windows_of(doubtful, [[0.1, 2.0, 0.0]]), speakers, CONFIG).tolist() == [[1, 0, NOBODY]]
+    assert assign(windows_of(doubtful, [[2.0, 1.0, 0.0]]), speakers, CONFIG, HERE).tolist() == [[0, 1, NOBODY]]
+    assert assign(windows_of(doubtful, [[0.1, 2.0, 0.0]]), speakers, CONFIG, HERE).tolist() == [[1, 0, NOBODY]]
     free = replace(CONFIG, distinct_in_window=False)
-    assert assign(windows_of(doubtful, [[2.0, 1.0, 0.0]]), speakers, free).tolist() == [[0, 0, NOBODY]]
+    assert assign(windows_of(doubtful, [[2.0, 1.0, 0.0]]), speakers, free, HERE).tolist() == [[0, 0, NOBODY]]
 
 
 def test_more_local_speakers_than_global_ones_share_a_name_rather_than_lose_speech() -> None:
     embeddings = np.array([[[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]]])
-    labels = assign(windows_of(embeddings, [[2.0, 1.0, 0.5]]), np.eye(2), CONFIG)
+    labels = assign(windows_of(embeddings, [[2.0, 1.0, 0.5]]), np.eye(2), CONFIG, HERE)
     assert labels.tolist() == [[0, 1, 1]]
 
 
@@ -153,3 +157,21 @@ def test_refinement_keeps_what_is_right() -> None:
     windows = windows_of(embeddings, [[1.0, 0.0, 0.0]] * 60)
     plain, refined = (name_local_speakers(windows, replace(CONFIG, refinements=times)) for times in (0, 3))
     np.testing.assert_array_equal(plain, refined)
+
+
+def test_what_all_voices_share_does_not_hide_what_tells_them_apart() -> None:
+    room = 2.0 * np.eye(32)[31]
+    noise = 0.1 * np.random.default_rng(0).standard_normal((40, 32)) / np.sqrt(32)
+    embeddings = np.zeros((40, 3, 32))
+    embeddings[:, 0] = unit(np.eye(32)[np.repeat([0, 1], 20)] + noise + room)
+    # The last one does not talk long enough to be clustered, and is seen from the same place.
+    windows = windows_of(embeddings, [[1.0, 0.0, 0.0]] * 39 + [[0.1, 0.0, 0.0]])
+    hidden, seen = (name_local_speakers(windows, replace(CONFIG, centring=share))[:, 0] for share in (0.0, 0.9))
+    assert np.unique(hidden).size == 1
+    assert np.unique(seen[:20]).size == np.unique(seen[20:]).size == 1
+    assert seen[0] != seen[20]
+
+
+def test_an_embedding_that_is_none_stays_none_from_wherever_it_is_seen() -> None:
+    seen = seen_from(np.array([0.5, 0.0]), np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]]))
+    np.testing.assert_allclose(seen, unit(np.array([[0.5, 0.0], [0.0, 0.0], [-0.5, 1.0]])))

@@ -140,8 +140,9 @@ def heard(memory: SpeakerMemory, who: list[int], first_window: int, noise: float
     rng = np.random.default_rng(first_window)
     all_voices = voices(8)
     embeddings = unit(all_voices[who] + noise * rng.standard_normal((len(who), 16)) / 4.0)
-    memory.add(Samples(embeddings, first_window + np.arange(len(who)), np.ones(len(who))))
-    speakers, names = memory.speakers()
+    samples = Samples(embeddings, first_window + np.arange(len(who)), np.ones(len(who)))
+    memory.add(samples, samples)
+    speakers, names, _ = memory.speakers()
     return {voice: int(names[np.argmax(speakers @ all_voices[voice])]) for voice in set(who)}
 
 
@@ -162,6 +163,16 @@ def test_the_weight_of_what_was_averaged_stays() -> None:
         heard(memory, [0, 1, 0], 1_000 * step)
     assert memory._samples.seconds.sum() == pytest.approx(90.0)
     assert np.unique(memory._samples.windows).size == len(memory)
+
+
+def test_what_voices_have_in_common_is_of_everyone_who_was_heard() -> None:
+    memory = SpeakerMemory(replace(CONFIG, min_speaker_s=0.0, centring=0.5), 20)
+    seconds = np.array([1.0, 3.0])
+    for first in range(0, 40, 2):
+        both = Samples(np.eye(2), first + np.arange(2), seconds)
+        memory.add(both.take(np.array([0])), both)
+    _, _, origin = memory.speakers()
+    np.testing.assert_allclose(origin, 0.5 * seconds / seconds.sum())
 
 
 def test_what_a_stream_keeps_does_not_grow() -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from voiceflow_ml.diarization.clustering import Samples, centroids, find_speakers
+from voiceflow_ml.diarization.clustering import Samples, centroids, find_speakers, origin_of, seen_from
 from voiceflow_ml.diarization.config import DiarizationConfig
 from voiceflow_ml.diarization.local import LocalWindows
 
 NOBODY = -1
 """The label of a local speaker who does not talk."""
+
+EVER_ALONE_S = 1e-6
+"""From here on someone talks alone at all."""
 
 _BLOCK_WINDOWS = 1_000
 """Windows compared at once: what is needed beside the result does not grow with the recording."""
@@ -30,14 +33,16 @@ def name_local_speakers(windows: LocalWindows, config: DiarizationConfig) -> NDA
     samples = clean_samples(windows, least_s)
     if samples.windows.size == 0:
         return np.full(windows.talk_s.shape, NOBODY, dtype=np.int64)
+    origin = origin_of(clean_samples(windows, EVER_ALONE_S), config)
+    samples = samples.seen_from(origin)
     speakers = find_speakers(samples, config)
-    labels = assign(windows, speakers, config)
+    labels = assign(windows, speakers, config, origin)
     for _ in range(config.refinements):
         within = labels[windows.alone_s >= least_s]
         if within.max() + 1 < speakers.shape[0]:
             break
         speakers = centroids(samples, within)
-        labels = assign(windows, speakers, config)
+        labels = assign(windows, speakers, config, origin)
     return labels
 
 
@@ -59,14 +64,17 @@ def clean_samples(windows: LocalWindows, least_s: float) -> Samples:
     )
 
 
-def assign(windows: LocalWindows, speakers: NDArray[np.float64], config: DiarizationConfig) -> NDArray[np.int64]:
+def assign(
+    windows: LocalWindows, speakers: NDArray[np.float64], config: DiarizationConfig, origin: NDArray[np.float64]
+) -> NDArray[np.int64]:
     """Give each local speaker the nearest global one.
 
     Args:
         windows: Any windows.
-        speakers: float64 ``[speakers, D]`` of length one.
+        speakers: float64 ``[speakers, D]`` of length one, seen from the origin.
         config: ``distinct_in_window`` counts: then two local speakers of one window get two global
             ones, those who talk longer alone weighing more, as far as there are enough.
+        origin: float64 ``[D]``: what is taken away from each embedding; see :func:`~.clustering.origin_of`.
 
     Returns:
         int64 ``[windows, 3]``: the speaker, or ``NOBODY``.
@@ -75,7 +83,7 @@ def assign(windows: LocalWindows, speakers: NDArray[np.float64], config: Diariza
     labels = np.full(talks.shape, NOBODY, dtype=np.int64)
     for first in range(0, len(windows), _BLOCK_WINDOWS):
         block = slice(first, first + _BLOCK_WINDOWS)
-        similarity = windows.embeddings[block].astype(np.float64) @ speakers.T
+        similarity = seen_from(origin, windows.embeddings[block]) @ speakers.T
         labels[block] = np.where(talks[block], np.argmax(similarity, axis=2), NOBODY)
         if config.distinct_in_window and speakers.shape[0] > 1:
             for number in np.flatnonzero(talks[block].sum(axis=1) > 1):
@@ -103,5 +111,5 @@ def _distinct(
 def least_clean_s(windows: LocalWindows, config: DiarizationConfig) -> float:
     """``min_clean_s``, or where nobody reaches it what the longest talks alone."""
     longest = float(windows.alone_s.max(initial=0.0))
-    # 1e-6: nobody who never talks alone takes part, and float32 seconds compare equal.
-    return max(1e-6, min(config.min_clean_s, longest) - 1e-6)
+    # 1e-6: float32 seconds compare equal.
+    return max(EVER_ALONE_S, min(config.min_clean_s, longest) - 1e-6)

@@ -30,6 +30,32 @@ class Samples:
         """Some of them, by place."""
         return Samples(self.embeddings[index], self.windows[index], self.seconds[index])
 
+    def seen_from(self, origin: _Floats) -> Samples:
+        """The same with their embeddings as :func:`seen_from` has them."""
+        return Samples(seen_from(origin, self.embeddings), self.windows, self.seconds)
+
+
+def origin_of(samples: Samples, config: DiarizationConfig) -> _Floats:
+    """From where the embeddings of a recording are looked at: a share of their mean.
+
+    Args:
+        samples: Of everyone who ever talks alone, at least one.
+        config: ``centring`` counts.
+
+    Returns:
+        float64 ``[D]``.
+    """
+    mean: _Floats = samples.seconds @ samples.embeddings / samples.seconds.sum()
+    return config.centring * mean
+
+
+def seen_from(origin: _Floats, embeddings: NDArray[np.floating]) -> _Floats:
+    """Embeddings ``[..., D]`` with the origin taken away, of length one again; a zero stays a zero."""
+    if not origin.any():
+        return embeddings.astype(np.float64)
+    silent = ~embeddings.any(axis=-1, keepdims=True)
+    return unit(np.where(silent, 0.0, embeddings.astype(np.float64) - origin))
+
 
 def find_speakers(samples: Samples, config: DiarizationConfig) -> _Floats:
     """Cluster embeddings into speakers.

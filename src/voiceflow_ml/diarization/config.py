@@ -44,6 +44,9 @@ class DiarizationConfig:
             middle (1: as much), where windows overlap.
         min_clean_s: A local speaker takes part in the clustering from this many seconds of
             talking alone on; the others join the nearest cluster afterwards.
+        centring: Share of the recording's mean embedding that is taken away from each before they are compared.
+            What all voices of a recording have in common, its room and microphone, hides what tells alike
+            voices apart; without any of it, one voice's own moods would pass for people.
         linkage: How the distance of clusters is computed.
         merge_distance: Clusters closer than this are one speaker, where the number of speakers is not given.
         cannot_link_distance: Distance between two local speakers of one window, whatever their
@@ -72,6 +75,7 @@ class DiarizationConfig:
     overlap_onset: float = 0.5
     edge_weight: float = 1.0
     min_clean_s: float = 0.8
+    centring: float = 0.0
     linkage: Linkage = Linkage.AVERAGE
     merge_distance: float = 0.45
     cannot_link_distance: float = 2.0
@@ -94,7 +98,7 @@ class DiarizationConfig:
         _check_multiple("hop_s", self.hop_s, FRAME_S)
         _check_range("hop_s", self.hop_s, FRAME_S, self.window_s)
         _check_range("edge_weight", self.edge_weight, 0.01, 1.0)
-        for name in ("speech_onset", "overlap_onset"):
+        for name in ("speech_onset", "overlap_onset", "centring"):
             _check_range(name, getattr(self, name), 0.0, 1.0)
         for name in ("merge_distance", "cannot_link_distance"):
             _check_range(name, getattr(self, name), 0.0, 2.0)

@@ -18,7 +18,10 @@ from voiceflow_ml.diarization.turns import Diarization
 from voiceflow_ml.models.shipped import shipped_model_path
 
 CONFIGS = {
-    Encoder.OWN: DiarizationConfig(),
+    # Short windows: the longer one is, the more often the net takes two people in it for one local speaker.
+    Encoder.OWN: DiarizationConfig(
+        window_s=1.2, hop_s=0.2, min_clean_s=1.0, centring=0.5, merge_distance=0.86, refinements=1
+    ),
     Encoder.CAMPPLUS: DiarizationConfig(merge_distance=0.5, min_speaker_s=2.0),
 }
 """The settings that go with each encoder."""

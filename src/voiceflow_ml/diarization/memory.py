@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from voiceflow_ml.diarization.clustering import Samples, find_speakers, unit
+from voiceflow_ml.diarization.clustering import Samples, find_speakers, origin_of, unit
 from voiceflow_ml.diarization.config import DiarizationConfig
 
 _UNNAMED = -1
@@ -28,13 +28,21 @@ class SpeakerMemory:
         self._samples = Samples(np.zeros((0, 0)), np.zeros(0, dtype=np.int64), np.zeros(0))
         self._names = np.zeros(0, dtype=np.int64)
         self._next_name = 0
+        self._heard: Samples | None = None
 
     def __len__(self) -> int:
         """How many embeddings are remembered."""
         return int(self._names.size)
 
-    def add(self, samples: Samples) -> None:
-        """Remember more embeddings; their window numbers must not occur yet."""
+    def add(self, samples: Samples, everyone: Samples) -> None:
+        """Remember more embeddings.
+
+        Args:
+            samples: What is clustered; their window numbers must not occur yet.
+            everyone: All who talk alone in the same windows: they count in what the voices have in common.
+        """
+        if everyone.windows.size:
+            self._hear(everyone)
         if samples.windows.size == 0:
             return
         self._samples = _joined(self._samples, samples) if len(self) else samples
@@ -42,21 +50,30 @@ class SpeakerMemory:
         if len(self) > self._most:
             self._compact()
 
-    def speakers(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    def speakers(self) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
         """Who has been heard.
 
         Returns:
-            float64 ``[speakers, D]``: centroids of length one; and int64 ``[speakers]``: the name of each, from 0
-            on. Both empty before anyone was heard.
+            float64 ``[speakers, D]``: centroids of length one, seen from the origin; int64 ``[speakers]``: the name of
+            each, from 0 on; float64 ``[D]``: the origin. All empty before anyone was heard.
         """
         if len(self) == 0:
-            return np.zeros((0, 0)), np.zeros(0, dtype=np.int64)
-        found = find_speakers(self._samples, self._config)
-        nearest = np.argmax(self._samples.embeddings @ found.T, axis=1)
+            return np.zeros((0, 0)), np.zeros(0, dtype=np.int64), np.zeros(0)
+        origin = origin_of(self._heard or self._samples, self._config)
+        seen = self._samples.seen_from(origin)
+        found = find_speakers(seen, self._config)
+        nearest = np.argmax(seen.embeddings @ found.T, axis=1)
         names = self._kept_names(nearest, found.shape[0])
         # The first name stays: it is the one under which the speech came out, or is about to.
         self._names = np.where(self._names == _UNNAMED, names[nearest], self._names)
-        return found, names
+        return found, names, origin
+
+    def _hear(self, everyone: Samples) -> None:
+        """Keep one embedding for all that was heard: the mean, not of length one, with all the seconds."""
+        heard = everyone if self._heard is None else _joined(self._heard, everyone)
+        total_s = heard.seconds.sum(keepdims=True)
+        mean = heard.seconds[np.newaxis] @ heard.embeddings / total_s
+        self._heard = Samples(mean, np.zeros(1, dtype=np.int64), total_s)
 
     def _kept_names(self, cluster: NDArray[np.int64], clusters: int) -> NDArray[np.int64]:
         from scipy.optimize import linear_sum_assignment  # noqa: PLC0415  (heavy)

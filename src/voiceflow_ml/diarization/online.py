@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from voiceflow_ml.diarization.assignment import assign, clean_samples, least_clean_s
+from voiceflow_ml.diarization.assignment import EVER_ALONE_S, assign, clean_samples, least_clean_s
 from voiceflow_ml.diarization.audio_source import check_finite
 from voiceflow_ml.diarization.clustering import Samples
 from voiceflow_ml.diarization.config import FRAME_S, DiarizationConfig
@@ -157,7 +157,8 @@ class OnlineDiarizer:
         # Someone must be the first; later, who hardly talks alone waits for a better window.
         first = len(self._memory) == 0
         clean = clean_samples(local, least_clean_s(local, self._config) if first else self._config.min_clean_s)
-        self._memory.add(Samples(clean.embeddings, clean.windows + self._windows, clean.seconds))
+        numbered = Samples(clean.embeddings, clean.windows + self._windows, clean.seconds)
+        self._memory.add(numbered, clean_samples(local, EVER_ALONE_S))
         self._windows += 1
         self._pending.append(local)
 
@@ -165,11 +166,11 @@ class OnlineDiarizer:
         """Decide the frames up to ``until`` with what is known now."""
         if until <= self._decided:
             return []
-        speakers, names = self._memory.speakers()
+        speakers, names, origin = self._memory.speakers()
         windows = join_windows(self._pending)
         active = np.zeros((until - self._decided, names.size), dtype=np.bool_)
         if names.size:
-            labels = assign(windows, speakers, self._config)
+            labels = assign(windows, speakers, self._config, origin)
             span = (self._decided, until)
             active = decide(*mean_scores(windows, labels, span, names.size, self._config), self._config)
         self._decided = until

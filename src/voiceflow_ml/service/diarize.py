@@ -25,7 +25,7 @@ from voiceflow_ml.service.timed import TimedSegmenter, segmenter_of
 RTTM_TYPES = ("text/rttm", "text/plain")
 _SPEAKERS = ("speakers", "min_speakers", "max_speakers")
 # Between two runs of the net others get their turn, so a run is kept short.
-_BATCH_WINDOWS = 2
+_BATCH_WINDOWS = 8
 
 
 @dataclass(frozen=True)

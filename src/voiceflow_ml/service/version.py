@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from voiceflow_ml.contract import Contract
 from voiceflow_ml.contract.golden import Arrays
 from voiceflow_ml.diarization.config import DiarizationConfig
+from voiceflow_ml.diarization.diarizer import CONFIGS
+from voiceflow_ml.diarization.encoders import Encoder
 from voiceflow_ml.diarization.segmenter import Segmentation, Segmenter
 from voiceflow_ml.errors import ModelFileError
 from voiceflow_ml.hardware.evidence import Severity
@@ -42,7 +44,7 @@ class LoadedVersion:
     contract: Contract
     loaded_at: str
     session: Any = field(repr=False)
-    config: DiarizationConfig = field(default_factory=DiarizationConfig)
+    config: DiarizationConfig = CONFIGS[Encoder.OWN]
 
     def run(self, inputs: Arrays) -> Arrays:
         """Run the model once: arrays by input name in, arrays by output name out.
