@@ -64,6 +64,25 @@ def connect(url: str) -> socket.socket:
     return socket.create_connection((parts.hostname or "", parts.port or 0), timeout=PATIENCE_S)
 
 
+def read_answer(connection: socket.socket) -> bytes:
+    """One whole answer of a connection that stays open; head and body need not come at once."""
+    found = b""
+    while b"\r\n\r\n" not in found:
+        found += _more(connection)
+    head, _, body = found.partition(b"\r\n\r\n")
+    length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+    while len(body) < length:
+        body += _more(connection)
+    return head + b"\r\n\r\n" + body
+
+
+def _more(connection: socket.socket) -> bytes:
+    part = connection.recv(65_536)
+    if not part:
+        raise ConnectionError("closed in the middle of an answer")
+    return part
+
+
 def read_all(connection: socket.socket) -> bytes:
     """What comes until the other side closes."""
     received = b""
