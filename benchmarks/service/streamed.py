@@ -118,7 +118,7 @@ def _write(recording: Recording, latency_s: int, turns: Sequence[Turn], folder: 
 
 def render(results: Mapping[str, Any]) -> str:
     """The table, a row for each recording."""
-    head = ["recording", "as a whole", *(f"stream, at most {latency_s} s late" for latency_s in LATENCIES_S)]
+    head = ["DER", "whole", *(f"stream, at most {latency_s} s late" for latency_s in LATENCIES_S)]
     rows = [
         [
             f"[{name}](examples/streamed-{name}.svg), {found['seconds']:.0f} s",
