@@ -1,7 +1,8 @@
 # make report   set up, measure the shipped model on real speech on this CPU, write the report
-# make test     set up, check the house, run the tests
+# make test     set up, check the house, build the site, run the tests
+# make docs     set up, build the site into site/
 #
-# Both work from an empty clone; what they install goes into .venv and nowhere else.
+# All work from an empty clone; what they install goes into .venv and nowhere else.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 REPORTS ?= reports
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help report test check smoke examples openvino clean
+.PHONY: help report test check docs smoke examples openvino clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -20,7 +21,7 @@ report: $(VENV)/.ready-to-measure ## measure the shipped model on real speech, e
 	@echo "report:  $(REPORTS)/PERFORMANCE_ANALYSIS.md"
 	@echo "verdict: $$(sed -n 's/^\*\*\(.*\)\*\*$$/\1/p' $(REPORTS)/PERFORMANCE_ANALYSIS.md | head -n 1)"
 
-test: check ## check style, types and layers, then run the unit and integration tests
+test: check docs ## check style, types and layers, build the site, then run the unit and integration tests
 	$(BIN)/pytest tests/unit tests/integration
 
 check: $(VENV)/.ready-to-test ## style, types and layers only
@@ -28,6 +29,10 @@ check: $(VENV)/.ready-to-test ## style, types and layers only
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.ready-to-test ## the site, from docs/ and the docstrings, into site/; a dead link fails it
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	$(BIN)/python -m scripts.docs.check site
 
 examples: $(VENV)/.ready-to-test ## make docs/examples again, from real runs on this machine (needs Chromium for the pictures)
 	$(BIN)/python -m benchmarks.examples
@@ -39,7 +44,7 @@ openvino: .venv-openvino/.ready ## prove placement on a provider that is not the
 	.venv-openvino/bin/pytest tests/openvino
 
 clean: ## remove the virtual environment and caches
-	rm -rf $(VENV) .venv-openvino .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf site $(VENV) .venv-openvino .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # The stamps are written last, so an installation that was interrupted starts again.
 $(VENV)/.ready-to-measure: pyproject.toml | $(BIN)/python
@@ -47,7 +52,7 @@ $(VENV)/.ready-to-measure: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.ready-to-test: pyproject.toml | $(BIN)/python
-	$(PIP) install --quiet --editable ".[cpu,train,export,registry,serve,client,ray,dev]"
+	$(PIP) install --quiet --editable ".[cpu,train,export,registry,serve,client,ray,docs,dev]"
 	@touch $@ $(VENV)/.ready-to-measure
 
 # onnxruntime-openvino brings the module onnxruntime: beside another build of it, which files ran would be chance.

@@ -1,0 +1,1 @@
+"""What is run beside the package: the site (docs), a rented machine (gcp)."""

@@ -1,0 +1,1 @@
+"""The site: hooks of MkDocs, and a check of what was built."""
