@@ -141,7 +141,7 @@ def _excerpt(folder: Path, *arguments: str) -> str:
         ElementTree.indent(case)
         cases.append(ElementTree.tostring(case, encoding="unicode").strip())
     heads = (f"## `pytest {' '.join((*arguments, *options))}`", ends[0], "Annotations:")
-    blocks = (["```", *commands, "```"], ["```xml", *cases, "```"])
+    blocks = (["```text", *commands, "```"], ["```xml", *cases, "```"])
     return "\n".join(["", "\n\n".join(heads), "", *blocks[0], "", "JUnit:", "", *blocks[1], ""])
 
 
