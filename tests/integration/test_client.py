@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,16 +11,19 @@ import numpy as np
 import pytest
 
 from tests.contract_models import NAME, contracted_model
+from tests.servers import local_server
 from tests.v2_server import serving
 from tests.voice_server import VoiceServer, voicing
 from voiceflow_ml.client import AsyncClient, Client, Diarized
 from voiceflow_ml.client.answers import ServerTiming
+from voiceflow_ml.client.patience import IDLE_S
 from voiceflow_ml.client.stream import read_update
 from voiceflow_ml.contract import read_contract
 from voiceflow_ml.contract.golden import read_golden
 from voiceflow_ml.errors import AnswerError, BusyError, ConfigError, DataError, RefusedError, UnreachableError
 from voiceflow_ml.models.shipped import shipped_speech_path
 from voiceflow_ml.rttm import Turn
+from voiceflow_ml.service.settings import read_settings
 
 TURN = Turn("A", 0.5, 1.25)
 SILENCE = np.zeros(1_600, dtype=np.float32)
@@ -50,6 +54,24 @@ def test_both_clients_infer_what_the_contract_says(model: Path) -> None:
         assert answer.model == NAME
         assert answer.timing is None
         np.testing.assert_array_equal(asyncio.run(waiting(url)), answer.outputs["y"])
+
+
+def test_a_connection_that_the_server_has_closed_meanwhile_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voiceflow_ml.client.aio.IDLE_S", 0.4)
+
+    async def waiting(url: str) -> bool:
+        async with AsyncClient(url) as client:
+            assert await client.live()
+            # The loop is held up, so nobody in it learns that the connection ended.
+            time.sleep(1.5)
+            return bool((await client.diarize(SILENCE)).version)
+
+    with local_server(keep_alive_s=1) as server:
+        assert asyncio.run(waiting(server.url))
+
+
+def test_the_clients_trust_an_idle_connection_for_a_shorter_time_than_the_server_keeps_it() -> None:
+    assert read_settings({}).settings.keep_alive_s >= 2 * IDLE_S
 
 
 def test_a_refused_inference_brings_the_servers_own_sentence(model: Path) -> None:

@@ -12,7 +12,7 @@ import aiohttp
 from voiceflow_ml.client import exchanges
 from voiceflow_ml.client.answers import Diarized, Inferred, Reply
 from voiceflow_ml.client.exchanges import Exchange, Recording
-from voiceflow_ml.client.patience import Patience
+from voiceflow_ml.client.patience import IDLE_S, Patience
 from voiceflow_ml.client.problems import unreachable
 from voiceflow_ml.client.stream import AsyncStream
 from voiceflow_ml.client.sync import TOKEN_VARIABLE
@@ -136,5 +136,6 @@ class AsyncClient:
         if self._http is None:
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout_s, sock_read=self._timeout_s)
             # No limit: a request that waits for a connection in here would be sent late without anybody seeing it.
-            self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout)
+            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_S)
+            self._http = aiohttp.ClientSession(connector=connector, timeout=timeout)
         return self._http

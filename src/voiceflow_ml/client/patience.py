@@ -1,4 +1,4 @@
-"""How long a busy service is waited for."""
+"""How long a busy service is waited for, and how long an idle connection is trusted."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from voiceflow_ml.errors import BusyError
 
 _DEFAULT_DELAY_S = 1.0
 _LEAST_DELAY_S = 0.01
+IDLE_S = 2.0
+"""A connection that was idle for longer is not used again. The server closes it after ``keep_alive_s``, 5 s by default:
+a request that is sent at that moment gets no answer, and nobody can tell whether it was taken."""
 
 
 class Patience:

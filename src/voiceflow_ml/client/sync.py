@@ -12,7 +12,7 @@ import httpx
 from voiceflow_ml.client import exchanges
 from voiceflow_ml.client.answers import Diarized, Inferred, Reply
 from voiceflow_ml.client.exchanges import Exchange, Recording
-from voiceflow_ml.client.patience import Patience
+from voiceflow_ml.client.patience import IDLE_S, Patience
 from voiceflow_ml.client.problems import unreachable
 from voiceflow_ml.client.stream import Stream
 from voiceflow_ml.errors import BusyError
@@ -48,7 +48,7 @@ class Client:
         self.url = exchanges.server_address(url)
         self._token = os.environ.get(TOKEN_VARIABLE, "") if token is None else token
         self._timeout_s, self._wait_when_busy_s, self._sleep = timeout_s, wait_when_busy_s, sleep
-        self._http = httpx.Client(timeout=timeout_s)
+        self._http = httpx.Client(timeout=timeout_s, limits=httpx.Limits(keepalive_expiry=IDLE_S))
 
     def __enter__(self) -> Client:
         return self

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import IO
 
 import psutil
@@ -25,17 +25,25 @@ class ServerProcess:
     Args:
         arguments: further ones of the command.
         command: starts another server, which must say on standard error where it listens, as ours does.
+        on_line: given each line of its log, in a thread of this object.
 
     Attributes:
         url: where it listens.
         pid: its process.
     """
 
-    def __init__(self, arguments: Sequence[str] = (), *, command: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str] = (),
+        *,
+        command: Sequence[str] | None = None,
+        on_line: Callable[[str], object] = lambda _: None,
+    ) -> None:
         self.url, self.pid = "", 0
         ours = [sys.executable, "-m", "voiceflow_ml.cli", "serve", "--port", "0"]
         self._command = [*(ours if command is None else command), *arguments]
         self._lines: deque[str] = deque(maxlen=_LINES_KEPT)
+        self._on_line = on_line
         self._listening = threading.Event()
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
@@ -67,6 +75,11 @@ class ServerProcess:
         self._process = None
 
     @property
+    def is_running(self) -> bool:
+        """Whether the process is there and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def resident_bytes(self) -> int:
         """Its resident memory now."""
         return int(psutil.Process(self.pid).memory_info().rss)
@@ -75,6 +88,7 @@ class ServerProcess:
         """Read its log to the end: a pipe that nobody empties would stop the server."""
         for line in stream:
             self._lines.append(line.strip())
+            self._on_line(line)
             if not self.url:
                 self.url = _listening_url(line)
                 if self.url:
