@@ -16,23 +16,25 @@ from voiceflow_ml.contract.from_model import embed_contract
 from voiceflow_ml.contract.golden import write_golden
 from voiceflow_ml.contract.model_file import computation_sha256
 from voiceflow_ml.contract.schema import CONTRACT_FILE, METADATA_KEY
+from voiceflow_ml.models.powerset import CLASS_SPEAKERS
 from voiceflow_ml.models.shipped import MODEL_NAME, shipped_model_path
 
 WINDOW_SAMPLES = 48_000
 
 
-def write_variant(folder: Path, number: int, *, seconds: float = 1.0) -> Path:
+def write_variant(folder: Path, number: int, *, seconds: float = 1.0, nobody: float = 0.0) -> Path:
     """Write a release of the shipped model whose logits are shifted by ``number`` / 1000, and return its folder.
 
     Args:
         folder: a new folder.
         number: tells the versions apart; 0 computes what the shipped model does.
         seconds: length of its golden input.
+        nobody: added to the logit of the class in which nobody speaks, so that its turns are others, too.
     """
     folder.mkdir(parents=True)
     path = folder / f"{MODEL_NAME}.onnx"
     model = onnx.load(shipped_model_path())
-    _shift(model, number / 1_000)
+    _shift(model, number / 1_000, nobody)
     onnx.save(model, path)
     audio = 0.05 * np.random.default_rng(0).standard_normal((1, round(seconds * 16_000))).astype(np.float32)
     inputs = {"audio": audio.astype(np.float32)}
@@ -51,8 +53,10 @@ def _contract(model: onnx.ModelProto) -> Contract:
     return from_json(text, MODEL_NAME)
 
 
-def _shift(model: onnx.ModelProto, shift: float) -> None:
-    """Add a number to every logit, in a node of its own at the end."""
+def _shift(model: onnx.ModelProto, shift: float, nobody: float) -> None:
+    """Add a number to every logit, and another one to the first class, in a node of its own at the end."""
+    shifts = np.full(len(CLASS_SPEAKERS), shift, np.float32)
+    shifts[CLASS_SPEAKERS.index(())] += np.float32(nobody)
     graph = model.graph
     for node in graph.node:
         for place, name in enumerate(node.output):
@@ -61,5 +65,5 @@ def _shift(model: onnx.ModelProto, shift: float) -> None:
         for place, name in enumerate(node.input):
             if name == "powerset_logits":
                 node.input[place] = "powerset_logits_before"
-    graph.initializer.append(numpy_helper.from_array(np.array([shift], np.float32), "variant_shift"))
+    graph.initializer.append(numpy_helper.from_array(shifts, "variant_shift"))
     graph.node.append(onnx.helper.make_node("Add", ["powerset_logits_before", "variant_shift"], ["powerset_logits"]))
