@@ -81,7 +81,7 @@ class VoiceServer:
         await socket.close(code=code)
 
     def app(self) -> web.Application:
-        app = web.Application()
+        app = web.Application(client_max_size=4 << 20)
         app.router.add_post("/v1/diarize", self.diarize)
         app.router.add_get("/v1/stream", self.stream)
         app.router.add_get("/v2/health/{kind}", self.healthy)

@@ -75,11 +75,10 @@ class Bench:
 
     async def rest(self, seconds: float) -> bool:
         """Wait; returns whether the soak goes on."""
-        if self.over.is_set():
-            return False
         try:
             await asyncio.wait_for(self.over.wait(), max(0.0, seconds))
         except TimeoutError:
+            # A wait of no length ends so even when the soak is over.
             return not self.over.is_set()
         return False
 

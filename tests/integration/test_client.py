@@ -101,6 +101,20 @@ def test_a_file_and_its_samples_are_diarized() -> None:
     ]
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_long_recording_is_sent_in_pieces_and_whole() -> None:
+    server = VoiceServer()
+    samples = np.zeros(600_000)
+
+    async def send(url: str) -> Diarized:
+        async with AsyncClient(url) as client:
+            return await client.diarize(samples)
+
+    with voicing(server) as url:
+        assert asyncio.run(send(url)).turns == (TURN,)
+    assert server.seen == [("/v1/diarize", "audio/wav", 44 + 2 * samples.size)]
+
+
 def test_what_is_no_recording_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
     server = VoiceServer()
     with voicing(server) as url, Client(url) as client:

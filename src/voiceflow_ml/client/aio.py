@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -20,6 +21,8 @@ from voiceflow_ml.errors import BusyError
 from voiceflow_ml.wire import Arrays
 
 Result = TypeVar("Result")
+_WHOLE_BYTES = 1 << 20
+"""A body of more is sent in pieces, so that others get their turn meanwhile; aiohttp warns of what is not."""
 
 
 class AsyncClient:
@@ -123,8 +126,9 @@ class AsyncClient:
         if exchange.is_admin and self._token:
             headers["Authorization"] = f"Bearer {self._token}"
         url = self.url + exchange.path
+        data = io.BytesIO(exchange.body) if len(exchange.body) > _WHOLE_BYTES else exchange.body
         try:
-            async with self._session().request(exchange.method, url, data=exchange.body, headers=headers) as answer:
+            async with self._session().request(exchange.method, url, data=data, headers=headers) as answer:
                 body = await answer.read()
                 lowered = {name.lower(): value for name, value in answer.headers.items()}
                 return Reply(exchange.method, url, answer.status, lowered, body)
