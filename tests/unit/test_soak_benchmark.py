@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from benchmarks.marked import block_of
+from benchmarks.soak.__main__ import PICTURE
 from benchmarks.soak.bench import Bench, Durations, Served
 from benchmarks.soak.changes import Changes, Step, steps
 from benchmarks.soak.chart import draw
@@ -18,7 +20,7 @@ from benchmarks.soak.learning import check_apart
 from benchmarks.soak.material import Bad, asks, fingerprint_of, stream_fingerprint
 from benchmarks.soak.plan import QUICK
 from benchmarks.soak.run_state import FINISHED, INTERRUPTED
-from benchmarks.soak.table import render
+from benchmarks.soak.table import BLOCK, RESULTS, page, render
 from benchmarks.soak.verdict import goals, is_reached, memory_of
 
 from voiceflow_ml.client.answers import Reply
@@ -376,3 +378,10 @@ def test_the_picture_is_the_same_for_the_same_results_and_shows_every_quantity()
         assert name in drawn
     early = changed(windows={})
     assert "latency" not in draw(early).standalone()
+
+
+def test_the_page_and_the_picture_show_the_committed_run() -> None:
+    results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    assert block_of(page().read_text(encoding="utf-8"), BLOCK) == render(results)
+    assert PICTURE.read_text(encoding="utf-8") == draw(results).standalone()
+    assert is_reached(results)
