@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from voiceflow_ml.units import NS_PER_MS
 
 _LEFT, _RIGHT = 48.0, WIDTH - 16.0
 _FIRST_TOP, _PANEL, _GAP = 58.0, 84.0, 44.0
-_LEGEND_PX = 6.0
+_LEGEND_PX = 6.7
 """Of a character, about."""
 Values = NDArray[np.float64]
 
@@ -96,7 +97,7 @@ def _draw(panel: _Panel, row: int, across: Scale) -> list[str]:
     values = np.concatenate([one.values for one in panel.lines])
     up = _scale(float(values.min()), float(values.max()), top, panel)
     parts = [text(_LEFT, top - 6, panel.title, kind="quiet")]
-    for value in up.ticks():
+    for value in _decades(up) if up.logarithmic else up.ticks():
         level = float(up.at(value))
         parts.append(line(_LEFT, level, _RIGHT, level, "grid"))
         parts.append(text(_LEFT - 6, level + 4, f"{value:g}", kind="quiet", anchor="end"))
@@ -113,6 +114,13 @@ def _scale(low: float, high: float, top: float, panel: _Panel) -> Scale:
         return latency_scale(low, high, top + _PANEL, top)
     # From 0, so that a line that looks level is level.
     return Scale(0.0, 1.1 * high or 1.0, top + _PANEL, top)
+
+
+def _decades(up: Scale) -> list[float]:
+    """Powers of ten and their threefold: few on the many decades between a quiet window and a stopped process."""
+    exponents = range(math.floor(math.log10(up.low)), math.ceil(math.log10(up.high)))
+    rounds = [factor * 10.0**exponent for exponent in exponents for factor in (1, 3)]
+    return [value for value in rounds if up.low <= value <= up.high]
 
 
 def _legend(lines: Sequence[_Line], top: float) -> list[str]:

@@ -21,11 +21,12 @@ from benchmarks.soak.material import Bad, asks, fingerprint_of, stream_fingerpri
 from benchmarks.soak.plan import QUICK
 from benchmarks.soak.run_state import FINISHED, INTERRUPTED
 from benchmarks.soak.table import BLOCK, RESULTS, page, render
+from benchmarks.soak.traffic import request, streams
 from benchmarks.soak.verdict import goals, is_reached, memory_of
 
 from voiceflow_ml.client.answers import Reply
 from voiceflow_ml.client.exchanges import Exchange
-from voiceflow_ml.errors import AnswerError
+from voiceflow_ml.errors import AnswerError, BusyError, UnreachableError
 from voiceflow_ml.rttm import Turn
 from voiceflow_ml.wire import infer_request
 
@@ -150,6 +151,62 @@ def test_a_fault_must_end_as_stated(result: str | Exception, counted: str | None
     asyncio.run(commit(one, ("127.0.0.1", 1), ending(result)))
     assert one.ledger.faults["dawdles"] == (counted is None)
     assert one.ledger.examples == ({counted: example} if counted else {})
+
+
+class Asked:
+    """A client whose every answer, or error, is the same."""
+
+    def __init__(self, outcome: Reply | Exception) -> None:
+        self.outcome = outcome
+
+    async def reply(self, _: Exchange[Any]) -> Reply:
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+    def stream(self) -> Any:
+        assert isinstance(self.outcome, Exception)
+        raise self.outcome
+
+
+TURNS = b'{"version": "v1", "turns": []}'
+
+
+@pytest.mark.parametrize(
+    ("outcome", "counted"),
+    [
+        (Reply("POST", "http://x/v1/diarize", 200, {"voiceflow-version": "v1"}, TURNS), None),
+        (Reply("POST", "http://x/v1/diarize", 200, {}, b"[]"), Trouble.WRONG),
+        (Reply("POST", "http://x/v1/diarize", 500, {}, b"{}"), Trouble.SERVER_ERROR),
+        (UnreachableError("no answer", url="http://x"), Trouble.LOST),
+    ],
+)
+def test_a_request_is_answered_or_lost(outcome: Reply | Exception, counted: str | None) -> None:
+    one = bench()
+    asyncio.run(request(one, Asked(outcome), asks()[-1], 0))  # type: ignore[arg-type]
+    assert one.ledger.counts == ({counted: 1} if counted else {})
+    assert [answer.version for answer in one.waiting] == ([] if counted else ["v1"])
+
+
+@pytest.mark.parametrize(
+    ("error", "counted"),
+    [
+        (BusyError("1013", url="ws://x"), TURNED_AWAY),
+        (AnswerError("1006, the connection broke", url="ws://x"), Trouble.LOST),
+        (TimeoutError(), Trouble.LOST),
+    ],
+)
+def test_a_stream_that_breaks_is_lost_and_one_that_is_turned_away_is_told(error: Exception, counted: str) -> None:
+    async def run() -> Ledger:
+        one = bench()
+        task = asyncio.create_task(streams(one, Asked(error), [np.zeros(1_600, np.float32)], 0))  # type: ignore[arg-type]
+        while not one.ledger.counts:
+            await asyncio.sleep(0)
+        one.over.set()
+        await task
+        return one.ledger
+
+    assert asyncio.run(run()).counts == {counted: 1}
 
 
 class Told(Served):
