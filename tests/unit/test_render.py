@@ -153,12 +153,12 @@ def test_the_template_uses_all_that_the_view_offers() -> None:
 
     from voiceflow_ml.reporting.budget import BudgetSection  # noqa: PLC0415
     from voiceflow_ml.reporting.detail import Detail  # noqa: PLC0415
-    from voiceflow_ml.reporting.floor import Floor  # noqa: PLC0415
     from voiceflow_ml.reporting.rows import Row  # noqa: PLC0415
+    from voiceflow_ml.reporting.section import Section  # noqa: PLC0415
     from voiceflow_ml.reporting.view import ReportView  # noqa: PLC0415
 
-    records = {"view": ReportView, "row": Row, "detail": Detail, "budget": BudgetSection, "floor": Floor}
+    records = {"view": ReportView, "row": Row, "detail": Detail, "budget": BudgetSection, "section": Section}
     for name, record in records.items():
         for field in fields(record):
             # By these the parts of a report are sorted and found.
-            assert f"{name}.{field.name}" in text or field.name in ("excess", "key")
+            assert f"{name}.{field.name}" in text or field.name in ("excess", "key", "heads", "rows", "numbers")

@@ -48,7 +48,7 @@ Exit status:
 
 _Quantiles = Annotated[
     list[str] | None,
-    typer.Option("--quantile", help="p50, p90, p95, p99 or p999; may repeat (default: p50 and p99)."),
+    typer.Option("--quantile", help="A percentile, such as p95; may repeat (default: p50 and p99)."),
 ]
 _Inputs = Annotated[
     list[str] | None,

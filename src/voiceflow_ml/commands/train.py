@@ -14,6 +14,7 @@ from voiceflow_ml.commands.data import DEFAULT_DATA_DIR
 from voiceflow_ml.commands.extras import needs_extra
 from voiceflow_ml.errors import ConfigError
 from voiceflow_ml.files import write_text_atomic
+from voiceflow_ml.models.architectures import ARCHITECTURES
 
 if TYPE_CHECKING:
     import torch
@@ -24,6 +25,7 @@ PLOT_NAME = "learning-curve.svg"
 
 app = typer.Typer(help="Train a model on simulated conversations of real voices.", no_args_is_help=True)
 
+Out = Annotated[Path, typer.Option(help="Run folder; a run that was stopped continues there.")]
 Data = Annotated[Path, typer.Option(help="Folder that `voiceflow data prepare` filled.")]
 PresetName = Annotated[
     Literal["small", "full"], typer.Option("--preset", help="small: minutes on a CPU; full: hours, or a GPU.")
@@ -46,33 +48,37 @@ Patience = Annotated[
 ]
 
 
-@app.command("fast-cnn")
-def train_fast_cnn(
-    out: Annotated[Path, typer.Option(help="Run folder; a run that was stopped continues there.")] = Path(
-        "runs/fast-cnn"
-    ),
-    data: Data = DEFAULT_DATA_DIR,
-    preset_name: PresetName = "full",
-    steps: Steps = None,
-    seed: Seed = 0,
-    minutes: Minutes = None,
-    device: Device = "auto",
-    precision: PrecisionName = None,
-    validate_every: ValidateEvery = None,
-    patience: Patience = None,
-) -> None:
-    """Train the Fast CNN; the defaults are the shipped model's."""
-    with needs_extra("train"):
-        from voiceflow_ml.training.presets import fast_cnn_run  # noqa: PLC0415
-    given = {"steps": steps, "precision": precision, "validate_every": validate_every, "patience": patience}
-    _train(_changed(fast_cnn_run(preset_name), seed, given), out, data, minutes=minutes, device=device)
+def _plain_command(architecture: str) -> Callable[..., None]:
+    """The command of a network that has no options of its own."""
+
+    def train_it(
+        out: Out = Path("runs") / architecture,
+        data: Data = DEFAULT_DATA_DIR,
+        preset_name: PresetName = "full",
+        steps: Steps = None,
+        seed: Seed = 0,
+        minutes: Minutes = None,
+        device: Device = "auto",
+        precision: PrecisionName = None,
+        validate_every: ValidateEvery = None,
+        patience: Patience = None,
+    ) -> None:
+        with needs_extra("train"):
+            from voiceflow_ml.training.presets import plain_run  # noqa: PLC0415
+        given = {"steps": steps, "precision": precision, "validate_every": validate_every, "patience": patience}
+        _train(_changed(plain_run(architecture, preset_name), seed, given), out, data, minutes=minutes, device=device)
+
+    return train_it
+
+
+for _name, _architecture in ARCHITECTURES.items():
+    if _architecture.about:
+        app.command(_name, help=_architecture.about)(_plain_command(_name))
 
 
 @app.command("transformer")
 def train_transformer(
-    out: Annotated[Path, typer.Option(help="Run folder; a run that was stopped continues there.")] = Path(
-        "runs/transformer"
-    ),
+    out: Out = Path("runs/transformer"),
     data: Data = DEFAULT_DATA_DIR,
     preset_name: PresetName = "full",
     pretrained: Annotated[
@@ -100,9 +106,7 @@ def train_transformer(
 @app.command("voices")
 def train_voices(
     start: Annotated[Path, typer.Argument(help="checkpoint.pt of a Fast CNN's run.")],
-    out: Annotated[Path, typer.Option(help="Run folder; a run that was stopped continues there.")] = Path(
-        "runs/fast-cnn-voices"
-    ),
+    out: Out = Path("runs/fast-cnn-voices"),
     data: Data = DEFAULT_DATA_DIR,
     steps: Steps = None,
     seed: Seed = 0,
@@ -118,9 +122,7 @@ def train_voices(
 @app.command("segmentation")
 def train_segmentation(
     start: Annotated[Path, typer.Argument(help="checkpoint.pt of a Fast CNN's run.")],
-    out: Annotated[Path, typer.Option(help="Run folder; a run that was stopped continues there.")] = Path(
-        "runs/fast-cnn-segmentation"
-    ),
+    out: Out = Path("runs/fast-cnn-segmentation"),
     data: Data = DEFAULT_DATA_DIR,
     steps: Steps = None,
     seed: Seed = 0,

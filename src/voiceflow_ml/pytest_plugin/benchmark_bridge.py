@@ -15,8 +15,6 @@ import pytest
 
 from voiceflow_ml.pytest_plugin.state import ASSIGNMENT
 
-_QUANTILE_FIELDS = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
-
 
 def explicitly_disabled(config: pytest.Config) -> bool:
     """Whether ``--benchmark-disable`` was given; under pytest-xdist it turns itself off unasked."""
@@ -78,10 +76,11 @@ def _percentile_stats() -> type[Any]:
     from pytest_benchmark.stats import Stats  # noqa: PLC0415
 
     from voiceflow_ml.latency.quantiles import nearest_rank  # noqa: PLC0415
+    from voiceflow_ml.sla.objectives import STATISTICS  # noqa: PLC0415
 
     def field(quantile: float) -> property:
         return property(lambda stats: stats.sorted_data[nearest_rank(len(stats.data), quantile) - 1])
 
-    members: dict[str, Any] = {name: field(quantile) for name, quantile in _QUANTILE_FIELDS.items()}
-    members["fields"] = (*Stats.fields, *_QUANTILE_FIELDS)
+    members: dict[str, Any] = {name: field(quantile) for name, quantile in STATISTICS.items()}
+    members["fields"] = (*Stats.fields, *STATISTICS)
     return type("PercentileStats", (Stats,), members)

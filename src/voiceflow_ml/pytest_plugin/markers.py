@@ -37,7 +37,7 @@ def register_markers(config: pytest.Config, catalogue: Catalogue) -> None:
     config.addinivalue_line(
         "markers",
         "sla(model, stage='model-inference', p99='10ms', ...): the promise that the latency fixture judges; "
-        "with a model name the limits come from sla.toml, with p50, p90, p95, p99 or p999 they stand here, and "
+        "with a model name the limits come from sla.toml, with p50, p99 and the like they stand here, and "
         "beside them clock ('wall' or 'adjusted'), mode ('steady', 'back-to-back', 'paced' or 'open-loop') and "
         "interval ('100ms', for the last two).",
     )

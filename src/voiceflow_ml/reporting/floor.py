@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from voiceflow_ml.hardware.roofline import Roofline
+from voiceflow_ml.reporting.section import Section
 from voiceflow_ml.results.measurement import Measurement
 from voiceflow_ml.results.record import Result
 from voiceflow_ml.units import format_ns
 
 IN_CACHE = "none: it fits into the last-level cache"
 
+_TEXT = (
+    "The least time that one inference takes on its device: its arithmetic at the device's peak, or its memory traffic "
+    "at the device's bandwidth, whichever is longer. All else that it does comes on top, so nothing is quicker. "
+    '"Reached" is the floor over the measured median.'
+)
+_HEADS = (
+    "Model · stage · target",
+    "One inference",
+    "Arithmetic",
+    "Memory",
+    "Floor",
+    "Measured P50",
+    "Reached",
+    "Peaks",
+)
+_NUMBERS = ("Arithmetic", "Memory", "Floor", "Measured P50", "Reached")
+
 
 @dataclass(frozen=True)
 class Floor:
-    """One row of the table of floors.
+    """One row of the table of floors, its fields in the order of the heads.
 
     Attributes:
         label: model, stage and target.
@@ -36,6 +54,12 @@ class Floor:
     median: str
     share: str
     peaks: str
+
+
+def floor_section(results: Sequence[Result]) -> Section | None:
+    """The floors as a section of the report; None where none is known."""
+    rows = tuple(astuple(floor) for floor in floors(results))
+    return Section("Physical floor", _TEXT, _HEADS, rows, _NUMBERS) if rows else None
 
 
 def floors(results: Sequence[Result]) -> tuple[Floor, ...]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 from voiceflow_ml.reporting.budget import BudgetSection, budget_section, paper_budgets
 from voiceflow_ml.reporting.detail import Detail, build_detail
-from voiceflow_ml.reporting.floor import Floor, floors
 from voiceflow_ml.reporting.integrity import advice_lines, integrity_lines
 from voiceflow_ml.reporting.rows import ERROR, NOT_RUN, WORST_FIRST, Row, build_rows, headline
+from voiceflow_ml.reporting.section import Section
+from voiceflow_ml.reporting.sections import build_sections
 from voiceflow_ml.reporting.text import more_text, one_line
 from voiceflow_ml.results.record import Result, Session
 
@@ -34,11 +35,10 @@ class ReportView:
     integrity: tuple[str, ...]
     advice: tuple[str, ...]
     budgets: tuple[BudgetSection, ...]
-    floors: tuple[Floor, ...]
+    sections: tuple[Section, ...]
     more_rows: str = ""
     more_details: str = ""
     more_budgets: str = ""
-    more_floors: str = ""
 
     def cut(self, rows: int, parts: int, where: str) -> ReportView:
         """The view with its worst rows and, of details and budgets, the worst alone; ``where`` has the others."""
@@ -47,11 +47,10 @@ class ReportView:
             rows=self.rows[:rows],
             details=self.details[:parts],
             budgets=self.budgets[:parts],
-            floors=self.floors[:parts],
+            sections=tuple(section.cut(parts, where) for section in self.sections),
             more_rows=more_text(len(self.rows) - rows, where),
             more_details=more_text(len(self.details) - parts, where),
             more_budgets=more_text(len(self.budgets) - parts, where),
-            more_floors=more_text(len(self.floors) - parts, where),
         )
 
 
@@ -80,7 +79,7 @@ def build_view(session: Session, results: Sequence[Result]) -> ReportView:
         integrity=tuple(map(one_line, integrity_lines(session, results))),
         advice=tuple(map(one_line, advice_lines(results))),
         budgets=tuple(map(budget_section, paper_budgets(session, results))),
-        floors=floors(results),
+        sections=build_sections(results),
     )
 
 

@@ -13,9 +13,9 @@ from voiceflow_ml.hardware.roofline import Roofline
 from voiceflow_ml.latency import Channels, ClockChannel, Outcome, Run, Verdict, judge, percentile
 from voiceflow_ml.latency.verdict import statistic_name
 from voiceflow_ml.results.measurement import Against, Measurement
-from voiceflow_ml.sla.objectives import Objective, Promise
+from voiceflow_ml.sla.objectives import STATISTICS, Objective, Promise
 
-REPORTED_QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
+REPORTED_QUANTILES = tuple(sorted(STATISTICS.values()))
 
 
 def verdicts_on(channels: Channels, promise: Promise, confidence: float) -> tuple[Verdict, ...]:

@@ -15,7 +15,10 @@ from voiceflow_ml.latency.plan import Mode
 from voiceflow_ml.latency.verdict import ClockChannel, statistic_name
 
 STATISTICS: dict[str, float] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
-"""Keys of a limit in sla.toml and in the ``sla`` marker, and the quantile that each stands for."""
+"""Keys of a limit in sla.toml and in the ``sla`` marker, and the quantile that each stands for.
+
+``ObjectiveTable`` of :mod:`voiceflow_ml.sla.schema` has a field for each.
+"""
 
 
 class Stage(StrEnum):

@@ -6,12 +6,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from voiceflow_ml.errors import ConfigError, TrainingError
+from voiceflow_ml.models.architectures import NetworkConfig, architecture_name, find_architecture
 from voiceflow_ml.models.fast_cnn import FastCnnConfig
 from voiceflow_ml.models.signal import SAMPLE_RATE_HZ, WINDOW_SAMPLES
-from voiceflow_ml.models.transformer_config import EncoderShape, TransformerConfig
 from voiceflow_ml.training.simulate.conversation import SimulationConfig
 
-Architecture = Literal["fast-cnn", "transformer"]
 Precision = Literal["fp32", "bf16", "fp16"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
 Branch = Literal["both", "segmentation", "voice"]
@@ -78,7 +77,7 @@ class TrainConfig:
     validate_conversations: int = 20
     patience: int = 10
     simulation: SimulationConfig = field(default_factory=SimulationConfig)
-    model: FastCnnConfig | TransformerConfig = field(default_factory=FastCnnConfig)
+    model: NetworkConfig = field(default_factory=FastCnnConfig)
 
     def __post_init__(self) -> None:
         counts = {
@@ -107,9 +106,9 @@ class TrainConfig:
                 raise TrainingError(f"{name} must be positive, got {rate}")
 
     @property
-    def architecture(self) -> Architecture:
+    def architecture(self) -> str:
         """The kind of network, by its name on the command line."""
-        return "fast-cnn" if isinstance(self.model, FastCnnConfig) else "transformer"
+        return architecture_name(self.model)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain dicts, lists and numbers, for checkpoints and JSON."""
@@ -131,18 +130,11 @@ class TrainConfig:
         if "voice_only" in fields:
             fields["branch"] = "voice" if fields.pop("voice_only") else "both"
         try:
+            model = find_architecture(architecture).configure(_tuples(plain["model"]))
             simulation = SimulationConfig(**_tuples(plain["simulation"]))
-            return cls(**{**fields, "simulation": simulation, "model": _model(architecture, _tuples(plain["model"]))})
+            return cls(**{**fields, "simulation": simulation, "model": model})
         except (TypeError, KeyError, ConfigError) as error:
             raise TrainingError(f"training configuration does not fit this version: {error}") from error
-
-
-def _model(architecture: str, fields: dict[str, Any]) -> FastCnnConfig | TransformerConfig:
-    if architecture == "fast-cnn":
-        return FastCnnConfig(**fields)
-    if architecture == "transformer":
-        return TransformerConfig(**{**fields, "encoder": EncoderShape(**_tuples(fields["encoder"]))})
-    raise TrainingError(f"unknown architecture {architecture!r}; known are fast-cnn and transformer")
 
 
 def _lists(value: Any) -> Any:

@@ -1,28 +1,24 @@
-"""From a configuration to its network: the one place of training that knows the architectures apart."""
+"""From a configuration to its network, and which of its weights learn how fast."""
 
 from __future__ import annotations
 
 from torch import nn
 
-from voiceflow_ml.models.fast_cnn import FastCnn, FastCnnConfig
+from voiceflow_ml.models.architectures import ARCHITECTURES, NetworkConfig, architecture_name
 from voiceflow_ml.models.transformer_config import TransformerConfig
 
 
-def build_network(config: FastCnnConfig | TransformerConfig) -> nn.Module:
+def build_network(config: NetworkConfig) -> nn.Module:
     """A network with random weights, under the contract of ``FastCnn.forward``.
 
     Args:
         config: Its shape.
     """
-    if isinstance(config, FastCnnConfig):
-        return FastCnn(config)
-    # transformers takes seconds to import, and a Fast CNN does without it.
-    from voiceflow_ml.models.transformer import Transformer  # noqa: PLC0415
-
-    return Transformer(config)
+    network: nn.Module = ARCHITECTURES[architecture_name(config)].build(config)
+    return network
 
 
-def start_network(config: FastCnnConfig | TransformerConfig) -> nn.Module:
+def start_network(config: NetworkConfig) -> nn.Module:
     """The network that a new run begins with: as ``build_network``, with pretrained weights where there are any.
 
     Raises:

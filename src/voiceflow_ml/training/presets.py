@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
+from voiceflow_ml.models.architectures import find_architecture
 from voiceflow_ml.models.fast_cnn import FastCnnConfig
 from voiceflow_ml.models.signal import WINDOW_SAMPLES
 from voiceflow_ml.models.transformer_config import SMALL_ENCODER, EncoderShape, Head, TransformerConfig
@@ -59,6 +60,22 @@ def fast_cnn_run(name: Preset) -> TrainConfig:
         name: ``small`` takes minutes on a CPU; ``full`` is what a GPU, or a CPU with hours, is for.
     """
     return _FAST_CNN[name]
+
+
+def plain_run(architecture: str, name: Preset) -> TrainConfig:
+    """A named run of a network that has no options of its own.
+
+    Args:
+        architecture: Its name; one without runs of its own has those of the Fast CNN, with its default shape.
+        name: As for the Fast CNN.
+
+    Raises:
+        ConfigError: Nobody knows the architecture.
+    """
+    if architecture == "fast-cnn":
+        return fast_cnn_run(name)
+    run = TrainConfig() if name == "full" else _SMALL
+    return replace(run, model=find_architecture(architecture).configure())
 
 
 def segmentation_run(start: TrainConfig, start_sha256: str) -> TrainConfig:
