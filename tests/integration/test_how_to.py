@@ -50,7 +50,7 @@ class Copy:
         shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copytree(ROOT / "reports" / "templates", folder / "reports" / "templates")
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(_INHERITED)}
-        paths = {"PYTHONPATH": str(folder / "src"), "TMPDIR": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+        paths = {"PYTHONPATH": str(folder / "src"), "TMPDIR": str(folder)}
         self.environment = {**inherited, **paths, "OMP_NUM_THREADS": "1"}
 
     def follow(self, text: str) -> None:

@@ -11,8 +11,9 @@ import pytest
 from tests.unit.result_set import FLOOR, MET, NASTY, ON_CPU, SESSION, measured, samples
 from voiceflow_ml.hardware.roofline import Roofline
 from voiceflow_ml.reporting.charts import charts_of
-from voiceflow_ml.reporting.floor import IN_CACHE, floors
+from voiceflow_ml.reporting.floor import IN_CACHE, floor_section, floors
 from voiceflow_ml.reporting.render import render_report
+from voiceflow_ml.reporting.text import more_text
 from voiceflow_ml.results.record import Result
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -49,6 +50,18 @@ def test_what_is_not_known_is_not_a_number() -> None:
 def test_the_least_share_comes_first_and_what_has_no_floor_is_left_out() -> None:
     results = (with_floor(), measured(MET, QUICK_NS, ON_CPU), with_floor(replace(FLOOR, share=0.1)))
     assert [floor.share for floor in floors(results)] == ["10 %", "24.4 %"]
+
+
+def test_the_section_has_a_text_for_each_head_and_is_left_out_without_a_floor() -> None:
+    section = floor_section((with_floor(), with_floor(replace(FLOOR, share=0.1))))
+    assert section is not None
+    (first, *_), (last, *_) = section.cells
+    assert first == ("Model · stage · target", False, MET.label)
+    assert ("Reached", True) in section.columns
+    assert [text for _, _, text in next(section.cells)][6] == "10 %"
+    assert last[2] == MET.label
+    assert (len(section.cut(1, "the page").rows), section.cut(1, "the page").more) == (1, more_text(1, "the page"))
+    assert floor_section((measured(MET, QUICK_NS, ON_CPU),)) is None
 
 
 def test_the_picture_has_the_floor_what_was_measured_and_what_is_promised() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from voiceflow_ml.errors import ConfigError
 from voiceflow_ml.sla.load import load_sla
+from voiceflow_ml.sla.objectives import STATISTICS as QUANTILES
 from voiceflow_ml.sla.objectives import InputSpec, Objective, Stage, cold_variants, find_stage
 from voiceflow_ml.sla.places import Places
 
@@ -32,6 +33,12 @@ def complaint(folder: Path, text: str) -> str:
     with pytest.raises(ConfigError) as caught:
         load_sla(write(folder, text))
     return str(caught.value).replace(f"{folder}/", "")
+
+
+@pytest.mark.parametrize("key", QUANTILES)
+def test_every_statistic_can_be_promised(tmp_path: Path, key: str) -> None:
+    (promise,) = load_sla(write(tmp_path, MODEL + OBJECTIVE.replace("p99", key))).promises
+    assert [objective.quantile for objective in promise.objectives] == [QUANTILES[key]]
 
 
 def test_a_whole_file(tmp_path: Path) -> None:
