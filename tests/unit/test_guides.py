@@ -115,3 +115,11 @@ def test_what_the_newcomer_typed_is_in_the_readme() -> None:
     assert re.search(r"^MET +word-spotter · model-inference · cpu ", transcript, re.MULTILINE)
     (seconds,) = re.findall(r"^In all: (\d+) s$", transcript, re.MULTILINE)
     assert int(seconds) < 600
+
+
+def test_what_getting_started_quotes_was_said_to_the_newcomer() -> None:
+    transcript = (ROOT / "docs" / "examples" / "newcomer.txt").read_text(encoding="utf-8").splitlines()
+    blocks = re.findall(r"^```console\n(.*?)^```", page("getting-started"), re.MULTILINE | re.DOTALL)
+    said = [line for block in blocks if block.startswith("$ ") for line in block.splitlines()[1:]]
+    assert said
+    assert [line for line in said if line not in transcript] == []

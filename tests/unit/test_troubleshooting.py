@@ -35,7 +35,7 @@ from voiceflow_ml.sla.load import parse_sla
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-MESSAGES = re.findall(r"^- `([^`\n]+)`$", PAGE, re.MULTILINE)
+MESSAGES = re.findall(r"^- `([^`\n]+)`<br>$", PAGE, re.MULTILINE)
 FEWEST_MESSAGES = 40
 # A placeholder, with the quotes that Python puts around text.
 _PLACEHOLDER = re.compile(r"'?<[a-z]+>'?")
@@ -88,7 +88,7 @@ def is_quoted(said: str) -> bool:
 def test_there_are_many_messages_and_each_says_what_to_do() -> None:
     assert len(MESSAGES) >= FEWEST_MESSAGES
     assert len(set(MESSAGES)) == len(MESSAGES)
-    entries = re.findall(r"^- `[^`\n]+`\n  (?P<advice>.+)$", PAGE, re.MULTILINE)
+    entries = re.findall(r"^- `[^`\n]+`<br>\n  (?P<advice>.+)$", PAGE, re.MULTILINE)
     assert len(entries) == len(MESSAGES)
 
 
