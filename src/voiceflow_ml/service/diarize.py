@@ -21,6 +21,7 @@ from voiceflow_ml.service.parts import Parts
 from voiceflow_ml.service.refusals import RequestError
 from voiceflow_ml.service.routing import Lease
 from voiceflow_ml.service.timed import TimedSegmenter, segmenter_of
+from voiceflow_ml.service.work import HungError
 
 RTTM_TYPES = ("text/rttm", "text/plain")
 _SPEAKERS = ("speakers", "min_speakers", "max_speakers")
@@ -63,7 +64,11 @@ class DiarizeEndpoint(Endpoint):
         with self.parts.slot.route(route_key(request)) as lease:
             segmenter = TimedSegmenter(segmenter_of(lease.version), self.parts.pool.give_way)
             work = partial(self._diarize, request.body, wish, lease, segmenter)
-            done = await self.parts.pool.submit(work, wait_ns=wait_ns, quick=quick)
+            try:
+                done = await self.parts.pool.submit(work, wait_ns=wait_ns, quick=quick)
+            except HungError:
+                self.parts.slot.report(lease, error=True, elapsed_ns=0)
+                raise
             version = lease.version
         kind = b"text/rttm; charset=utf-8" if wish.rttm else b"application/json"
         headers = [(b"content-type", kind)]

@@ -15,6 +15,7 @@ from voiceflow_ml.service.parts import Parts
 from voiceflow_ml.service.receiving import Receive, Send, Share, read_body, while_connected
 from voiceflow_ml.service.refusals import ClientGoneError, Headers, RequestError
 from voiceflow_ml.service.swaps import NothingServed
+from voiceflow_ml.service.work import HungError
 
 QUICK_BYTES = 1 << 20
 """A recording of more is long work."""
@@ -128,6 +129,8 @@ def as_refusal(error: Exception) -> RequestError:
         return RequestError(422, str(error))
     if isinstance(error, NothingServed):
         return RequestError(503, str(error), retry_after_s=1)
+    if isinstance(error, HungError):
+        return RequestError(504, str(error))
     known = isinstance(error, VoiceflowError)
     say("request failed", level=logging.ERROR, error=None if known else error, reason=str(error))
     what = "the model could not be run on this request" if known else "something went wrong inside the server"

@@ -27,6 +27,7 @@ from voiceflow_ml.errors import ModelFileError
 from voiceflow_ml.hardware.targets import CPU, Target
 from voiceflow_ml.inference.ort import ORT_DTYPES
 from voiceflow_ml.registry.registry import utc_now
+from voiceflow_ml.service.ending import ended_after
 from voiceflow_ml.service.scratch import scratch_folder
 from voiceflow_ml.service.sources import Staged, stage
 from voiceflow_ml.service.swaps import LoadRefused, Refusal, Step
@@ -49,12 +50,14 @@ class LoadingPlan:
         target: where it runs.
         rest: after each run of a new version, how many times that run's time the loading thread rests.
         smoke: how a version's speed is tried.
+        longest_run_s: a run of a new version that takes longer is ended, and the version refused.
     """
 
     threads: int = 1
     target: Target = CPU
     rest: float = 1.0
     smoke: Smoke = field(default_factory=Smoke)
+    longest_run_s: float = 60.0
 
 
 class Loader:
@@ -125,7 +128,8 @@ class Loader:
 
         def run(inputs: Arrays) -> Arrays:
             start_ns = self._clock_ns()
-            outputs = version.run(inputs)
+            with ended_after(self._plan.longest_run_s):
+                outputs = version.run(inputs)
             self._sleep_s(self._plan.rest * (self._clock_ns() - start_ns) / 1e9)
             return outputs
 

@@ -35,13 +35,15 @@ def _add_health(router: APIRouter, parts: Parts) -> None:
     @router.get("/livez", tags=["health"])
     @router.get("/v2/health/live", tags=["inference"])
     async def live() -> dict[str, bool]:
-        """The process answers."""
+        """The process answers; 503 when the model hangs in every thread, which only a new start ends."""
+        if parts.pool.is_lost:
+            raise RequestError(503, "the model hangs in every thread; restart the server", retry_after_s=1)
         return {"live": True}
 
     @router.get("/readyz", tags=["health"])
     @router.get("/v2/health/ready", tags=["inference"])
     async def ready() -> dict[str, bool]:
-        """It may be sent requests; 503 from the moment it begins to shut down."""
+        """It may be sent requests; 503 while the model hangs, and from the moment it begins to shut down."""
         _check_ready(parts)
         return {"ready": True}
 
@@ -75,6 +77,8 @@ def _add_models(router: APIRouter, parts: Parts) -> None:
 def _check_ready(parts: Parts) -> None:
     if parts.life.draining:
         raise RequestError(503, "the server is shutting down", retry_after_s=1)
+    if parts.pool.hung:
+        raise RequestError(503, f"the model hangs in {parts.pool.hung} of the threads", retry_after_s=1)
 
 
 def _check(parts: Parts, model: str, version: str | None) -> Mapping[str, Any]:

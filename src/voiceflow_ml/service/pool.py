@@ -4,62 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
+from voiceflow_ml.service.ending import end_run
+from voiceflow_ml.service.logs import say
 from voiceflow_ml.service.refusals import ClientGoneError, RequestError
+from voiceflow_ml.service.work import Done, HungError, Job, Worker
 from voiceflow_ml.units import NS_PER_S
 
 Result = TypeVar("Result")
 Now = Callable[[], int]
-
-
-@dataclass(frozen=True)
-class Done(Generic[Result]):
-    """What became of a piece of work.
-
-    Attributes:
-        value: what it returned.
-        queue_ns: how long it waited for a thread.
-    """
-
-    value: Result
-    queue_ns: int
-
-
-class _Job:
-    """One piece of work on its way."""
-
-    __slots__ = ("future", "loop", "number", "queued_ns", "wait_ns", "work")
-
-    def __init__(
-        self, number: int, work: Callable[[], Any], loop: asyncio.AbstractEventLoop, queued_ns: int, wait_ns: int
-    ) -> None:
-        self.number, self.work, self.loop = number, work, loop
-        self.future: asyncio.Future[Done[Any]] = loop.create_future()
-        self.queued_ns, self.wait_ns = queued_ns, wait_ns
-
-    def settle(self, done: Done[Any] | None, error: BaseException | None) -> None:
-        """Hand the outcome to the loop; it is woken once."""
-        try:
-            self.loop.call_soon_threadsafe(self._settle, done, error)
-        except RuntimeError:
-            # The loop was closed meanwhile: nobody waits any more.
-            return
-
-    def _settle(self, done: Done[Any] | None, error: BaseException | None) -> None:
-        if self.future.done():
-            return
-        if error is not None:
-            self.future.set_exception(error)
-        elif done is not None:
-            self.future.set_result(done)
+_LONGEST_LOOK_S = 1.0
+_JOIN_S = 0.05
 
 
 class InferencePool:
@@ -68,30 +31,46 @@ class InferencePool:
     Work is either quick or long. Who does long work calls :meth:`give_way` now and then: the quick work that waits at
     that moment is done first, in the same thread, so one long recording does not hold up everybody's requests.
 
+    A thread that neither ends its work nor gives way within a bound hangs: its work is answered, its run of the model
+    is asked to end, and until it comes back it counts among :attr:`hung`.
+
     Args:
         threads: how many.
         most_queued: how many pieces of work may wait.
+        hang_ns: how long one step of a piece of work may take.
         now_ns: the clock.
     """
 
-    def __init__(self, threads: int, most_queued: int, *, now_ns: Now = time.perf_counter_ns) -> None:
-        self.most_queued, self._now_ns = most_queued, now_ns
-        self._quick: deque[_Job] = deque()
-        self._long: deque[_Job] = deque()
+    def __init__(
+        self, threads: int, most_queued: int, *, hang_ns: int = 60 * NS_PER_S, now_ns: Now = time.perf_counter_ns
+    ) -> None:
+        self.most_queued, self._hang_ns, self._now_ns = most_queued, hang_ns, now_ns
+        self._quick: deque[Job] = deque()
+        self._long: deque[Job] = deque()
         self._waiting = threading.Condition()
         self._number = 0
         self._closed = False
         self._own = threading.local()
-        self._threads = [
-            threading.Thread(target=self._serve, name=f"inference-{number}", daemon=True) for number in range(threads)
-        ]
-        for thread in self._threads:
+        self._workers = [Worker(self._serve, f"inference-{number}") for number in range(threads)]
+        self._end = threading.Event()
+        for thread in (*(worker.thread for worker in self._workers), self._watch_thread()):
             thread.start()
 
     @property
     def depth(self) -> int:
         """Pieces of work that wait."""
         return len(self._quick) + len(self._long)
+
+    @property
+    def hung(self) -> int:
+        """Threads that hang."""
+        now_ns = self._now_ns()
+        return sum(worker.hangs(now_ns, self._hang_ns) for worker in self._workers)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether every thread hangs, so that nothing is done any more."""
+        return self.hung == len(self._workers)
 
     def check_room(self, wait_ns: int) -> None:
         """Refuse what could not be queued now.
@@ -100,8 +79,10 @@ class InferencePool:
             wait_ns: how long it would wait at most, and so when to come back.
 
         Raises:
-            RequestError: as many wait already as may (503).
+            RequestError: as many wait already as may, or every thread hangs (503).
         """
+        if self.is_lost:
+            raise RequestError(503, "every thread that runs the model hangs", retry_after_s=_seconds(wait_ns))
         if self.depth >= self.most_queued:
             sentence = f"{self.most_queued} requests wait already; ask again later"
             raise RequestError(503, sentence, retry_after_s=_seconds(wait_ns))
@@ -119,20 +100,21 @@ class InferencePool:
             work that gives way ends there.
 
         Raises:
-            RequestError: as many wait already as may (503).
+            RequestError: as many wait already as may, or every thread hangs (503).
+            HungError: raised by the future; the work did not get on within its bound.
         """
         with self._waiting:
             if self._closed:
                 raise RequestError(503, "the server is shutting down", retry_after_s=1)
             self.check_room(wait_ns)
             self._number += 1
-            job = _Job(self._number, work, asyncio.get_running_loop(), self._now_ns(), wait_ns)
+            job = Job(self._number, work, asyncio.get_running_loop(), self._now_ns(), wait_ns)
             (self._quick if quick else self._long).append(job)
             self._waiting.notify()
         job.future.add_done_callback(partial(self._forget, job))
         return job.future
 
-    def _forget(self, job: _Job, future: asyncio.Future[Done[Any]]) -> None:
+    def _forget(self, job: Job, future: asyncio.Future[Done[Any]]) -> None:
         """Give the place of work that nobody waits for any more to others."""
         if future.cancelled():
             with self._waiting, contextlib.suppress(ValueError):
@@ -144,39 +126,39 @@ class InferencePool:
         Raises:
             ClientGoneError: nobody waits any more for the work that gives way.
         """
-        job: _Job | None = getattr(self._own, "job", None)
-        if job is None:
+        worker: Worker | None = getattr(self._own, "worker", None)
+        if worker is None:
             return
-        if job.future.cancelled():
+        self._got_on(worker, worker.jobs)
+        if len(worker.jobs) != 1:
+            return
+        if worker.jobs[0].future.done():
             raise ClientGoneError("nobody waits for this any more")
-        self._own.job = None
-        try:
-            for _ in range(len(self._quick)):
-                with self._waiting:
-                    job = self._quick.popleft() if self._quick else None
-                if job is None:
-                    return
-                self._do(job)
-        finally:
-            self._own.job = job
+        for _ in range(len(self._quick)):
+            with self._waiting:
+                job = self._quick.popleft() if self._quick else None
+            if job is None:
+                return
+            self._do(worker, job)
 
     def close(self) -> None:
-        """Take nothing more, do what was taken, and end the threads."""
+        """Take nothing more, do what was taken, and end the threads; one that hangs is left behind."""
         with self._waiting:
             self._closed = True
             self._waiting.notify_all()
-        for thread in self._threads:
-            thread.join()
+        for worker in self._workers:
+            while worker.thread.is_alive() and not worker.hangs(self._now_ns(), self._hang_ns):
+                worker.thread.join(_JOIN_S)
+        self._end.set()
 
-    def _serve(self) -> None:
+    def _serve(self, worker: Worker) -> None:
+        self._own.worker = worker
         while (job := self._next()) is not None:
-            self._own.job = job
-            self._do(job)
+            self._do(worker, job)
             # What the job holds (bodies, versions) must not live until the next one comes.
-            self._own.job = None
             del job
 
-    def _next(self) -> _Job | None:
+    def _next(self) -> Job | None:
         """The piece of work that has waited longest; None when there will be no more."""
         with self._waiting:
             while not (self._quick or self._long):
@@ -187,22 +169,68 @@ class InferencePool:
                 return self._quick.popleft()
             return self._long.popleft()
 
-    def _do(self, job: _Job) -> None:
+    def _do(self, worker: Worker, job: Job) -> None:
         if job.future.cancelled():
             return
         queue_ns = self._now_ns() - job.queued_ns
         if queue_ns > job.wait_ns:
-            sentence = (
-                f"waited {queue_ns / NS_PER_S:.2f} s for a thread, longer than the queue's bound; ask again later"
-            )
-            job.settle(None, RequestError(503, sentence, retry_after_s=_seconds(job.wait_ns)))
+            job.settle(None, _waited(job, queue_ns))
             return
+        before = worker.jobs
+        self._got_on(worker, (*before, job))
         try:
             done = Done(job.work(), queue_ns)
         except BaseException as error:
             job.settle(None, error)
         else:
             job.settle(done, None)
+        finally:
+            self._got_on(worker, before)
+
+    def _got_on(self, worker: Worker, jobs: tuple[Job, ...]) -> None:
+        came_back = worker.told_ns == worker.since_ns
+        worker.since_ns, worker.jobs = self._now_ns(), jobs
+        if came_back:
+            say("a thread that hung came back", level=logging.WARNING, thread=worker.thread.name)
+
+    def _watch_thread(self) -> threading.Thread:
+        every_s = min(_LONGEST_LOOK_S, self._hang_ns / NS_PER_S / 4)
+
+        def watch() -> None:
+            while not self._end.wait(every_s):
+                self.look()
+
+        return threading.Thread(target=watch, name="inference-watch", daemon=True)
+
+    def look(self) -> None:
+        """Answer what hangs, and what has waited for too long; a thread calls this again and again."""
+        now_ns = self._now_ns()
+        for worker in self._workers:
+            since_ns, jobs = worker.since_ns, worker.jobs
+            if worker.hangs(now_ns, self._hang_ns) and worker.told_ns != since_ns:
+                worker.told_ns = since_ns
+                self._give_up(worker, jobs)
+        with self._waiting:
+            late = [job for job in (*self._quick, *self._long) if now_ns - job.queued_ns > job.wait_ns]
+            for job in late:
+                (self._quick if job in self._quick else self._long).remove(job)
+        for job in late:
+            job.settle(None, _waited(job, now_ns - job.queued_ns))
+
+    def _give_up(self, worker: Worker, jobs: tuple[Job, ...]) -> None:
+        bound_s = self._hang_ns / NS_PER_S
+        say("a thread hangs", level=logging.ERROR, thread=worker.thread.name, bound_s=bound_s)
+        *around, inner = jobs
+        inner.settle(None, HungError(f"the model did not come back within {bound_s:g} s"))
+        for job in around:
+            # Not its own fault: quick work that was done in the middle of it hangs.
+            job.settle(None, RequestError(503, "the thread that did this hangs; ask again", retry_after_s=1))
+        end_run(worker.thread.ident)
+
+
+def _waited(job: Job, queue_ns: int) -> RequestError:
+    sentence = f"waited {queue_ns / NS_PER_S:.2f} s for a thread, longer than the queue's bound; ask again later"
+    return RequestError(503, sentence, retry_after_s=_seconds(job.wait_ns))
 
 
 def _seconds(wait_ns: int) -> int:

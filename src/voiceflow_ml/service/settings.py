@@ -47,6 +47,7 @@ class ServeSettings(BaseSettings):
     queue_length: int = Field(64, ge=1, le=100_000, description="Requests that may wait for a thread.")
     queue_timeout_s: _Seconds = Field(1.0, description="A request that waited longer is answered 503.")
     long_queue_timeout_s: _Seconds = Field(30.0, description="The same for recordings of more than a megabyte.")
+    inference_timeout_s: _Seconds = Field(60.0, description="A run of the model that takes longer is given up.")
     latency_s: float = Field(2.0, ge=0.8, le=60, description="Streams: a turn is out after so many seconds of audio.")
     max_body_bytes: _Bytes = Field(64 << 20, description="Largest body of a request.")
     max_tensor_bytes: _Bytes = Field(4 << 20, description="Largest inputs of one inference.")

@@ -24,6 +24,7 @@ from voiceflow_ml.service.sources import BUILTIN
 from voiceflow_ml.service.swaps import Kind, SwapRecord
 from voiceflow_ml.service.target import serving_target
 from voiceflow_ml.service.watching import ChannelWatch
+from voiceflow_ml.units import NS_PER_S
 
 if TYPE_CHECKING:
     from voiceflow_ml.registry.registry import Registry
@@ -44,9 +45,12 @@ def open_parts(settings: ServeSettings) -> Parts:
         import_module(module)
     metrics = Metrics()
     slot, source = open_slot(settings, metrics)
-    pool = InferencePool(settings.thread_count, settings.queue_length)
+    pool = InferencePool(
+        settings.thread_count, settings.queue_length, hang_ns=round(settings.inference_timeout_s * NS_PER_S)
+    )
     parts = Parts(settings, slot, pool, metrics, Buffers(settings.max_buffered_bytes), source)
     metrics.watch("voiceflow_queue_depth", "Requests that wait for a thread.", lambda: pool.depth)
+    metrics.watch("voiceflow_hung_threads", "Threads in which the model hangs.", lambda: pool.hung)
     metrics.watch("voiceflow_streams", "Streams that are open.", lambda: parts.life.streams)
     metrics.watch("voiceflow_buffered_bytes", "Bytes of bodies that are held.", lambda: parts.buffers.held_bytes)
     return parts
@@ -59,7 +63,7 @@ def open_slot(settings: ServeSettings, metrics: Metrics) -> tuple[ModelSlot, str
         VoiceflowError: the version cannot be served, or the settings contradict each other.
     """
     model, source, registry = _source(settings)
-    plan = LoadingPlan(target=serving_target(settings.target))
+    plan = LoadingPlan(target=serving_target(settings.target), longest_run_s=settings.inference_timeout_s)
 
     def note(record: SwapRecord) -> None:
         status = slot.status()

@@ -18,6 +18,7 @@ from voiceflow_ml.service.logs import say
 from voiceflow_ml.service.parts import Parts
 from voiceflow_ml.service.refusals import RequestError
 from voiceflow_ml.service.routing import Lease
+from voiceflow_ml.service.work import HungError
 
 UNSUPPORTED, POLICY, TOO_BIG, INTERNAL, TRY_LATER, NORMAL = 1003, 1008, 1009, 1011, 1013, 1000
 """Close codes of RFC 6455 and its registry."""
@@ -120,8 +121,8 @@ class StreamEndpoint:
         work = heard.finish if chunk is None else lambda: heard.push(chunk)
         try:
             done = await self._parts.pool.submit(work, wait_ns=self._parts.wait_ns)
-        except Exception:
-            if heard.net.failed:
+        except Exception as error:
+            if heard.net.failed or isinstance(error, HungError):
                 self._parts.slot.report(lease, error=True, elapsed_ns=0)
             raise
         windows = heard.net.windows - windows_before

@@ -20,6 +20,7 @@ from voiceflow_ml.hardware.evidence import Severity
 from voiceflow_ml.hardware.targets import CPU, Target
 from voiceflow_ml.inference.ort_session import make_session
 from voiceflow_ml.inference.placement import placement_finding, recorded_placement
+from voiceflow_ml.service.ending import run_endable
 
 _DIARIZING = ("powerset_logits", "embeddings")
 
@@ -54,7 +55,7 @@ class LoadedVersion:
         """
         names = [tensor.name for tensor in self.contract.outputs]
         try:
-            outputs = self.session.run(names, dict(inputs))
+            outputs = run_endable(self.session, names, dict(inputs))
         except Exception as error:  # ONNX Runtime's exceptions have no common base but this
             raise ModelFileError(f"the model does not run: {' '.join(str(error).split())[:300]}") from None
         return dict(zip(names, outputs, strict=True))
