@@ -23,7 +23,7 @@ from voiceflow_ml.service.run import open_server
 from voiceflow_ml.service.settings import read_settings
 from voiceflow_ml.service.start import open_parts
 
-TOKEN = "s3cret-token"
+TOKEN = "s3cret-token-of-the-tests"
 PATIENCE_S = 30
 
 

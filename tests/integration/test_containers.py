@@ -195,7 +195,8 @@ def _server() -> Iterator[Local]:
 
 @pytest.fixture(name="samples", scope="module")
 def _samples(server: Local) -> Samples:
-    """All metrics of the real server, after one recording and one chunk of a stream."""
+    """All metrics of the real server, after one recording, one chunk of a stream and one who has no token."""
+    assert ask(server.url, "/v1/admin/rollback", b"").status == 401
     audio = np.zeros(16_000, dtype="<i2").tobytes()
     assert ask(server.url, "/v1/diarize", audio, {"Content-Type": "audio/x-raw"}).status == 200
     with connect(f"{server.url.replace('http', 'ws')}/v1/stream", open_timeout=20, close_timeout=20) as socket:

@@ -45,7 +45,7 @@ def test_flags_count_before_the_environment_and_the_environment_before_the_file(
 
 
 def test_every_setting_is_printed_with_its_source_and_secrets_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VOICEFLOW_ADMIN_TOKEN", "hunter2")
+    monkeypatch.setenv("VOICEFLOW_ADMIN_TOKEN", "hunter2-hunter2-hunter2")
     lines = read_settings({"port": 9}).lines()
     assert len(lines) == len(ServeSettings.model_fields)
     assert any(line.startswith("port ") and line.endswith("= 9  (flag)") for line in lines)
@@ -85,6 +85,28 @@ def test_a_wrong_token_is_not_repeated(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="admin_token") as error:
         read_settings({}, written(tmp_path, "admin_token = 12345"))
     assert "12345" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "token", ["hunter2", "x" * 15, "x" * 513, "x" * 16 + "\n", "two words, and many more", "\u00e9" * 20]
+)
+def test_a_token_that_could_be_guessed_or_sent_wrongly_is_refused_without_being_repeated(token: str) -> None:
+    with pytest.raises(ConfigError, match=r"admin_token .*at least 16 visible ASCII characters.*secrets") as error:
+        read_settings({"admin_token": token})
+    assert token not in str(error.value)
+    assert read_settings({"admin_token": "x" * 16}).settings.admin_token.get_secret_value() == "x" * 16
+
+
+def test_origins_and_hosts_are_lists_and_a_wrong_entry_is_named() -> None:
+    settings = read_settings(
+        {"allowed_origins": "https://A.example:8443, http://b.example", "allowed_hosts": "a.example,[::1]"}
+    ).settings
+    assert settings.origins == {"https://a.example:8443", "http://b.example"}
+    assert settings.hosts == {"a.example", "[::1]"}
+    assert read_settings({"allowed_hosts": "*"}).settings.hosts == frozenset()
+    for name, text in (("allowed_origins", "a.example"), ("allowed_origins", "https://a/b"), ("allowed_hosts", "a/b")):
+        with pytest.raises(ConfigError, match=f"{name} .*{text!r} is no"):
+            read_settings({name: text})
 
 
 def test_there_are_never_more_threads_than_cores(monkeypatch: pytest.MonkeyPatch) -> None:

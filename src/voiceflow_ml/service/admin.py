@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
 from functools import partial
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 
+from voiceflow_ml.service.access import AdminGate
 from voiceflow_ml.service.infer import check_served
 from voiceflow_ml.service.parts import Parts
 from voiceflow_ml.service.receiving import read_body
@@ -19,6 +19,7 @@ from voiceflow_ml.service.swaps import LoadRefused
 
 _MOST_BYTES = 64 << 10
 _TIMEOUT_S = 10.0
+_LONGEST_SOURCE = 1_000
 
 
 def admin_router(parts: Parts) -> APIRouter:
@@ -27,9 +28,10 @@ def admin_router(parts: Parts) -> APIRouter:
     Args:
         parts: of the server.
     """
+    gate = AdminGate(parts.settings.admin_token.get_secret_value(), parts.metrics)
 
     async def authorised(request: Request) -> None:
-        check_token(request.headers.get("authorization", ""), parts.settings.admin_token.get_secret_value())
+        gate.check(request.headers.get("authorization", ""), request.client.host if request.client else "")
 
     router = APIRouter(tags=["administration"])
     guarded = [Depends(authorised)]
@@ -65,25 +67,6 @@ def admin_router(parts: Parts) -> APIRouter:
     return router
 
 
-def check_token(header: str, token: str) -> None:
-    """Let only the bearer of the token through.
-
-    Args:
-        header: ``Authorization`` of the request.
-        token: what is right; empty where nobody may.
-
-    Raises:
-        RequestError: there is no token to be had (403), or it is not the right one (401).
-    """
-    if not token:
-        raise RequestError(403, "no admin token is configured, so nothing can be changed; set VOICEFLOW_ADMIN_TOKEN")
-    scheme, _, given = header.partition(" ")
-    # Compared as bytes: text beyond ASCII is refused by compare_digest with an error of its own.
-    right = hmac.compare_digest(given.strip().encode(), token.encode())
-    if scheme.lower() != "bearer" or not right:
-        raise RequestError(401, "this needs the admin token: Authorization: Bearer TOKEN")
-
-
 async def _wish(parts: Parts, request: Request) -> dict[str, Any]:
     """The parameters of a load; ``{}`` for none."""
     headers = dict(request.headers.raw)
@@ -102,8 +85,8 @@ async def _wish(parts: Parts, request: Request) -> dict[str, Any]:
 
 async def _load(parts: Parts, wish: dict[str, Any]) -> JSONResponse:
     source, share = wish.get("source", parts.source), wish.get("canary", 0.0)
-    if not isinstance(source, str) or not source:
-        raise RequestError(400, "source must be a text: a version, a channel or a folder")
+    if not isinstance(source, str) or not source.isprintable() or not 0 < len(source) <= _LONGEST_SOURCE:
+        raise RequestError(400, "source must be a line of text: a version, a channel or a folder")
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0.0 <= share < 1.0:
         raise RequestError(400, "canary must be a share of the requests, from 0 to below 1")
     work = partial(parts.slot.load, source, canary=float(share))

@@ -1,4 +1,4 @@
-"""HTTP connections that end when a client is too slow with its head, sends too long a head, or is one too many.
+"""HTTP connections that end when a client is too slow with its head, sends too long a head, or has one too many.
 
 The server framework bounds none of the three, nor how long the rest of a body may take that was answered already.
 """
@@ -21,6 +21,7 @@ class BoundedProtocol(HttpToolsProtocol):
     head_timeout_s = 10.0
     body_timeout_s = 60.0
     most_connections = 1_024
+    most_per_client = 0
     _timer: TimerHandle | None = None
     _in_head = True
     _head_bytes = 0
@@ -31,8 +32,15 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         if len(self.connections) > self.most_connections:
             self._refuse(503, f"{self.most_connections} connections are open already; try again later")
+        elif self.most_per_client and self._of_this_client() > self.most_per_client:
+            self._refuse(503, f"{self.most_per_client} connections of your address are open already; try again later")
         else:
             self._start_timer()
+
+    def _of_this_client(self) -> int:
+        address = self.client[0] if self.client else ""
+        others = (getattr(other, "client", None) for other in self.connections)
+        return sum(other is not None and other[0] == address for other in others)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
@@ -109,17 +117,21 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def bounded_protocol(*, head_timeout_s: float, body_timeout_s: float, most_connections: int) -> type[BoundedProtocol]:
+def bounded_protocol(
+    *, head_timeout_s: float, body_timeout_s: float, most_connections: int, most_per_client: int
+) -> type[BoundedProtocol]:
     """The protocol with bounds.
 
     Args:
         head_timeout_s: longest time for the head of a request.
         body_timeout_s: longest time for what is left of a body after its answer.
         most_connections: connections at once.
+        most_per_client: the same from one address; 0 for no bound.
     """
     bounds = {
         "head_timeout_s": head_timeout_s,
         "body_timeout_s": body_timeout_s,
         "most_connections": most_connections,
+        "most_per_client": most_per_client,
     }
     return type("BoundedProtocol", (BoundedProtocol,), bounds)

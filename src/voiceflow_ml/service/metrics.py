@@ -47,6 +47,12 @@ class Metrics:
             ("model", "kind", "code"),
             registry=self.registry,
         )
+        self._turned_away = Counter(
+            "voiceflow_admin_refused",
+            "Administrators who were refused, by status.",
+            ("status",),
+            registry=self.registry,
+        )
         self._loaded = Gauge(
             "voiceflow_model_info",
             "1 for the version that serves everyone.",
@@ -77,6 +83,10 @@ class Metrics:
     def swapped(self, model: str, kind: str, code: str) -> None:
         """Note a change of the served version, or a refusal; the code is empty where nothing has to be explained."""
         self._swaps.labels(model, kind, code).inc()
+
+    def turned_away(self, status: int) -> None:
+        """Note that somebody without the token wanted to change something."""
+        self._turned_away.labels(str(status)).inc()
 
     def watch(self, name: str, meaning: str, value: Callable[[], float]) -> None:
         """Add a gauge that is read when the metrics are."""

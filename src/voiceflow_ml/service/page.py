@@ -28,12 +28,19 @@ _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
+    "Permissions-Policy": "microphone=(self), camera=(), geolocation=(), display-capture=(), usb=(), payment=()",
     "Cross-Origin-Opener-Policy": "same-origin",
     # After an upgrade of the server no browser may mix files of two releases.
     "Cache-Control": "no-cache",
 }
+
+
+ON_EVERY_ANSWER = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+"""Of the whole server: nobody guesses the kind of an answer, or puts it into a page of his own."""
 
 
 def web_page(parts: Parts) -> APIRouter:

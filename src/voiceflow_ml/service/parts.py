@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from voiceflow_ml.service.metrics import Metrics
@@ -18,10 +21,29 @@ class Life:
     Attributes:
         draining: it answers what it has and what still comes, and asks to be sent nothing more.
         streams: streams that are open.
+        streams_of: the same by address; only those that have one.
     """
 
     draining: bool = False
     streams: int = 0
+    streams_of: Counter[str] = field(default_factory=Counter)
+
+    @contextmanager
+    def stream(self, client: str) -> Iterator[None]:
+        """Inside the block one more stream is open.
+
+        Args:
+            client: address of who opened it.
+        """
+        self.streams += 1
+        self.streams_of[client] += 1
+        try:
+            yield
+        finally:
+            self.streams -= 1
+            self.streams_of[client] -= 1
+            if not self.streams_of[client]:
+                del self.streams_of[client]
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,19 @@ import socket
 import threading
 from collections.abc import Generator
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
 from voiceflow_ml.errors import ConfigError
+from voiceflow_ml.service.access import KnownHosts
 from voiceflow_ml.service.app import build_app
 from voiceflow_ml.service.http_protocol import bounded_protocol
 from voiceflow_ml.service.logs import say
+from voiceflow_ml.service.page import ON_EVERY_ANSWER
 from voiceflow_ml.service.parts import Parts
 from voiceflow_ml.service.settings import ServeSettings
+from voiceflow_ml.service.web_socket import BoundedWebSocket
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _BACKLOG = 2_048
@@ -159,12 +163,14 @@ def _config(parts: Parts) -> uvicorn.Config:
         head_timeout_s=settings.head_timeout_s,
         body_timeout_s=settings.body_timeout_s,
         most_connections=settings.max_connections,
+        most_per_client=settings.max_connections_per_client,
     )
+    app: Any = build_app(parts)
     return uvicorn.Config(
-        build_app(parts),
+        KnownHosts(app, settings.hosts) if settings.hosts else app,
         loop="uvloop",
         http=protocol,
-        ws="websockets-sansio",
+        ws=BoundedWebSocket,
         ws_max_size=max(settings.max_chunk_bytes, 64 << 10),
         # Audio does not compress, and a small frame must not become a large one.
         ws_per_message_deflate=False,
@@ -174,6 +180,7 @@ def _config(parts: Parts) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        headers=list(ON_EVERY_ANSWER.items()),
         # Nobody in front of this server is trusted to say who asks.
         proxy_headers=False,
         backlog=_BACKLOG,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from voiceflow_ml.errors import ConfigError
+from voiceflow_ml.service.access import ANY, listed, token_problem
 
 ENVIRONMENT_PREFIX = "VOICEFLOW_"
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -57,17 +58,23 @@ class ServeSettings(BaseSettings):
     min_sample_rate_hz: int = Field(8_000, ge=1_000, description="Lowest sample rate of a recording.")
     max_sample_rate_hz: int = Field(192_000, le=768_000, description="Highest sample rate of a recording.")
     max_streams: int = Field(64, ge=0, le=10_000, description="Streams at once.")
+    max_streams_per_client: int = Field(0, ge=0, le=10_000, description="The same from one address; 0 is no bound.")
     max_stream_s: _Seconds = Field(14_400.0, description="Longest stream, in seconds of audio.")
     max_chunk_bytes: int = Field(1 << 20, ge=2, le=16 << 20, description="Largest chunk of a stream.")
     stream_idle_s: _Seconds = Field(30.0, description="A stream that sends nothing for so long is closed.")
     ping_s: _Seconds = Field(10.0, description="Streams are pinged this often; who does not answer as long is gone.")
     max_connections: int = Field(1_024, ge=1, le=1_000_000, description="Connections at once.")
+    max_connections_per_client: int = Field(
+        0, ge=0, le=1_000_000, description="The same from one address; 0 is no bound."
+    )
     head_timeout_s: _Seconds = Field(10.0, description="Longest time for the head of a request.")
     body_timeout_s: _Seconds = Field(60.0, description="Longest time for the body of a request.")
     keep_alive_s: int = Field(5, ge=1, le=3_600, description="A connection without a request is closed after this.")
     shutdown_delay_s: float = Field(0.0, ge=0, le=600, description="Not ready any more, still answering: so long.")
     shutdown_timeout_s: int = Field(30, ge=1, le=3_600, description="What was taken is finished for so long.")
     admin_token: SecretStr = Field(SecretStr(""), description="Who sends it may load and roll back; empty: nobody.")
+    allowed_origins: str = Field("", description="Pages that may open streams besides the server's own; * is any.")
+    allowed_hosts: str = Field("", description="Names that the server answers to; empty: to any.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least grave that is logged.")
     access_log: bool = Field(False, description="Log every request.")
 
@@ -82,6 +89,30 @@ class ServeSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Values are merged by :func:`read_settings`, which remembers where each came from."""
         return (init_settings,)
+
+    @field_validator("admin_token")
+    @classmethod
+    def _is_hard_to_guess(cls, token: SecretStr) -> SecretStr:
+        problem = token_problem(token.get_secret_value())
+        if problem:
+            raise ValueError(problem)
+        return token
+
+    @field_validator("allowed_origins", "allowed_hosts")
+    @classmethod
+    def _is_a_list(cls, text: str, info: ValidationInfo) -> str:
+        listed(text, "host" if info.field_name == "allowed_hosts" else "origin")
+        return text
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """Pages that may open streams, besides the server's own."""
+        return listed(self.allowed_origins, "origin")
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Names that the server answers to; none for any."""
+        return listed(self.allowed_hosts, "host") - {ANY}
 
     @property
     def thread_count(self) -> int:

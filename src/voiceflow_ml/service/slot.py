@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from voiceflow_ml.registry.registry import utc_now
 from voiceflow_ml.service.guard import Finding, GuardPlan, Latencies, Watch
 from voiceflow_ml.service.history import Attempt, SwapHistory
 from voiceflow_ml.service.loading import Loader
+from voiceflow_ml.service.logs import say
 from voiceflow_ml.service.memory import give_back_memory
 from voiceflow_ml.service.routing import Lease, Routes, Seat, SlotStatus, draw, status_of, version_on
 from voiceflow_ml.service.swaps import (
@@ -140,7 +142,9 @@ class ModelSlot:
         except LoadRefused as error:
             raise self._refused(error, attempt) from None
         except Exception as error:  # whatever it is, it becomes a sentence, and the version in use stays
-            refusal = LoadRefused(Refusal.FAILED, f"loading it failed: {type(error).__name__}: {error}")
+            # Words that nobody here chose may name places of this machine: they are for its log.
+            say("a load failed", level=logging.ERROR, error=error, source=attempt.source)
+            refusal = LoadRefused(Refusal.FAILED, f"loading it failed ({type(error).__name__}); the log says more")
             raise self._refused(refusal, attempt) from error
         if share and live is not None:
             return self._history.add(Kind.CANARY, attempt, self._routes, seat)

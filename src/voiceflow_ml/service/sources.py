@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 BUILTIN = f"builtin:{MODEL_NAME}"
 LARGEST_VERSION_BYTES = 8 << 30
 _DIGEST_CHARACTERS = 12
+_LONGEST_SHOWN = 100
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Staged:
 
 def shown(source: str) -> str:
     """A source as everybody may see it: of a folder only its name."""
-    return Path(source).name if "/" in source else source
+    return (Path(source).name if "/" in source else source)[:_LONGEST_SHOWN]
 
 
 def stage(source: str, model: str, registry: Registry | None, folder: Path) -> Staged:
@@ -197,12 +198,22 @@ def _staged(folder: Path, model: str, version: str, note: str, header: OnnxHeade
     digest = hash_file(path)
     golden_folder = folder if contract.golden else None
     version = version or f"folder-{digest[:_DIGEST_CHARACTERS]}"
+    _check_name("version", version)
     return Staged(path, contract, header, version, digest, golden_folder, note)
 
 
 def _check_model(contract: Contract, model: str) -> None:
+    _check_name("model", model)
     if contract.model != model:
         raise LoadRefused(Refusal.WRONG_MODEL, f"it is a {contract.model}, and {model} is served here")
+
+
+def _check_name(what: str, name: str) -> None:
+    # It stands in headers of answers, in the log and in metrics.
+    if not name.isprintable() or not 0 < len(name) <= _LONGEST_SHOWN:
+        raise LoadRefused(
+            Refusal.NO_CONTRACT, f"{name[:_LONGEST_SHOWN]!r} is no name of a {what}: 1 to {_LONGEST_SHOWN} letters"
+        )
 
 
 def _checked_external(header: OnnxHeader) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from voiceflow_ml.errors import ConfigError
+from voiceflow_ml.service.access import may_open
 from voiceflow_ml.service.diarize import turn_json
 from voiceflow_ml.service.endpoint import as_refusal
 from voiceflow_ml.service.heard import Heard
@@ -35,19 +36,22 @@ class StreamEndpoint:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._origins = parts.settings.origins
 
     async def serve(self, socket: WebSocket) -> None:
         """Serve one stream from its handshake to its end."""
-        await socket.accept()
-        life, settings = self._parts.life, self._parts.settings
         status = 200
-        life.streams += 1
         try:
-            if life.draining:
-                raise RequestError(503, "the server is shutting down; try another one")
-            if life.streams > settings.max_streams:
-                raise RequestError(503, f"{settings.max_streams} streams are open already; try again later")
-            await self._serve(socket)
+            if not may_open(socket.headers.get("origin"), socket.headers.get("host"), self._origins):
+                # Before it is accepted, a close is an answer of 403.
+                status = 403
+                await socket.close(POLICY)
+                return
+            await socket.accept()
+            client = socket.client.host if socket.client else ""
+            with self._parts.life.stream(client):
+                self._check_room(client)
+                await self._serve(socket)
         except (WebSocketDisconnect, asyncio.CancelledError):
             status = 499
         except Exception as error:  # whatever it is, the client is told and the server goes on
@@ -55,8 +59,17 @@ class StreamEndpoint:
             status = refusal.status
             await _close(socket, refusal)
         finally:
-            life.streams -= 1
             self._parts.metrics.count("/v1/stream", status)
+
+    def _check_room(self, client: str) -> None:
+        life, settings = self._parts.life, self._parts.settings
+        if life.draining:
+            raise RequestError(503, "the server is shutting down; try another one")
+        if life.streams > settings.max_streams:
+            raise RequestError(503, f"{settings.max_streams} streams are open already; try again later")
+        most = settings.max_streams_per_client
+        if most and life.streams_of[client] > most:
+            raise RequestError(503, f"{most} streams of your address are open already; try again later")
 
     async def _serve(self, socket: WebSocket) -> None:
         start = _start(await self._received(socket))
