@@ -11,6 +11,7 @@ REPORTS ?= reports
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: help report test check docs smoke examples openvino clean
+.PHONY: help report test check audit smoke examples openvino clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -24,11 +25,17 @@ report: $(VENV)/.ready-to-measure ## measure the shipped model on real speech, e
 test: check docs ## check style, types and layers, build the site, then run the unit and integration tests
 	$(BIN)/pytest tests/unit tests/integration
 
-check: $(VENV)/.ready-to-test ## style, types and layers only
+check: $(VENV)/.ready-to-test ## style, types, layers and bandit only
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive src
+
+audit: $(VENV)/.ready-to-test ## known vulnerabilities of what is installed (needs pypi.org), and reports/sbom.json of it
+	mkdir -p $(REPORTS)
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o $(REPORTS)/sbom.json $(VENV)
+	$(BIN)/python scripts/audit.py
 
 docs: $(VENV)/.ready-to-test ## the site, from docs/ and the docstrings, into site/; a dead link fails it
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict

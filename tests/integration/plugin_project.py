@@ -107,7 +107,7 @@ class Project:
 
     def run_apart(self, *arguments: str) -> pytest.RunResult:
         """Run pytest in a process of its own: for xdist, for signals, for what a fresh interpreter imports."""
-        return self.pytester.runpytest_subprocess("--sla-span=0s", *arguments, timeout=120)
+        return self.pytester.runpytest_subprocess("--sla-span=0s", "-p", "no:schemathesis", *arguments, timeout=120)
 
     def report(self) -> str:
         """The Markdown report."""

@@ -19,7 +19,7 @@ from voiceflow_ml.errors import BusyError
 from voiceflow_ml.wire import Arrays
 
 Result = TypeVar("Result")
-TOKEN_VARIABLE = "VOICEFLOW_ADMIN_TOKEN"  # noqa: S105 - the name of a variable, not what is in it
+TOKEN_VARIABLE = "VOICEFLOW_ADMIN_TOKEN"  # noqa: S105 - the name of a variable # nosec B105
 
 
 class Client:

@@ -45,7 +45,7 @@ Exit status:
 """
 
 
-def bench_swap_command(
+def bench_swap_command(  # without a token there is none # nosec B107
     url: Annotated[str, typer.Argument(help="Address of the server.")],
     rate: Annotated[float, typer.Option(min=0.01, help="Requests in a second, on average; about half of what it can.")],
     source: Annotated[

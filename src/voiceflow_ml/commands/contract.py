@@ -18,7 +18,7 @@ from voiceflow_ml.units import parse_duration_ns
 if TYPE_CHECKING:
     from voiceflow_ml.contract.server import Check
 
-TOKEN_VARIABLE = "VOICEFLOW_ADMIN_TOKEN"  # noqa: S105 - the name of a variable, not a secret
+TOKEN_VARIABLE = "VOICEFLOW_ADMIN_TOKEN"  # noqa: S105 - the name of a variable # nosec B105
 
 _DIFF_HELP = """\
 Say what changed from OLD to NEW for a caller, and how large a version step it asks for: none, patch, minor or major.

@@ -80,7 +80,7 @@ def _drafts(models: list[FoundModel]) -> dict[Path, str]:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
 
     loader = FileSystemLoader(_TEMPLATE_FOLDERS)
-    environment = Environment(  # noqa: S701 - the output is TOML and Python; every name is a quoted literal
+    environment = Environment(  # noqa: S701 - TOML and Python; every name is a quoted literal # nosec B701
         loader=loader,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -113,7 +113,7 @@ def measure_pair(
     second = Sampler(candidate, plan, instruments, watch=watch)
     for sampler in (first, second):
         sampler.begin()
-    order = random.Random(plan.seed)  # noqa: S311 - the order must be balanced, not secret
+    order = random.Random(plan.seed)  # noqa: S311 - the order must be balanced, not secret # nosec B311
     while not first.finished and not second.finished:
         pair = [first, second]
         order.shuffle(pair)

@@ -103,7 +103,7 @@ class Sampler:
         self._call, self._instruments = call, instruments
         self._decided, self._watch, self._cold_calls = decided, watch, dict(cold_calls or {})
         self._time_budget_ns = plan.time_budget_ns if time_budget_ns is None else time_budget_ns
-        self._random = random.Random(plan.seed)  # noqa: S311 - gaps need to be irregular, not secret
+        self._random = random.Random(plan.seed)  # noqa: S311 - gaps need to be irregular, not secret # nosec B311
         # Room for the block that passes the last look.
         capacity = plan.looks[-1] + plan.block_calls
         blocks = capacity // plan.block_calls + 1

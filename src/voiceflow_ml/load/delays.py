@@ -69,7 +69,7 @@ class WireSchedule:
 
     def __init__(self, profile: DelayProfile, seed: int) -> None:
         self._profile = profile
-        self._random = random.Random(seed)  # noqa: S311 - delays need to be irregular, not secret
+        self._random = random.Random(seed)  # noqa: S311 - delays need to be irregular, not secret # nosec B311
         self._half_ns = 0
         self._up_until_ns = self._down_until_ns = -1
 

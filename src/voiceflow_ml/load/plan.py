@@ -84,7 +84,7 @@ def poisson_offsets_ns(rate_per_s: float, total_ns: int, seed: int) -> list[int]
         total_ns: no arrival comes after this.
         seed: equal seeds give equal arrivals.
     """
-    draws = random.Random(seed)  # noqa: S311 - arrivals need to be irregular, not secret
+    draws = random.Random(seed)  # noqa: S311 - arrivals need to be irregular, not secret # nosec B311
     offsets_ns: list[int] = []
     next_ns = draws.expovariate(rate_per_s) * NS_PER_S
     while next_ns < total_ns:

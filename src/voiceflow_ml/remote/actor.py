@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
+import pickle  # nosec B403
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,5 +63,5 @@ class MeasuringActor:
 
 def answers_from(content: bytes) -> Sequence[Taken | Failed]:
     """What :meth:`MeasuringActor.measure` sent."""
-    answers: list[Taken | Failed] = pickle.loads(content)  # noqa: S301 - from a cluster that runs our code anyway
+    answers: list[Taken | Failed] = pickle.loads(content)  # noqa: S301 - that cluster runs our code anyway # nosec B301
     return answers

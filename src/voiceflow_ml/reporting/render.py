@@ -80,7 +80,7 @@ def fill_template(
     from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, TemplateNotFound  # noqa: PLC0415
 
     folders = (override_folder, _PACKAGED_TEMPLATES, _CHECKOUT_TEMPLATES)
-    environment = Environment(
+    environment = Environment(  # nosec B701
         loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -66,4 +66,7 @@ async def _answered(request: Request, error: Exception) -> Response:
     else:
         refusal = as_refusal(error)
     headers = {name.decode(): value.decode() for name, value in refusal.headers()}
+    if isinstance(error, HTTPException):
+        # Which methods there are (405), for one.
+        headers.update(error.headers or {})
     return Response(refusal.body(), refusal.status, headers)

@@ -63,6 +63,30 @@ _DIARIZATION = {
         "turns": _TURNS,
     },
 }
+_LOAD_REQUEST = {
+    "type": "object",
+    "properties": {
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "source": {"type": "string", "minLength": 1, "maxLength": 1_000},
+                "canary": {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
+            },
+            "additionalProperties": False,
+        }
+    },
+}
+_MODEL, _ADMIN = "/v2/models/{model}", "/v2/repository/models/{model}"
+_REFUSALS: Mapping[str, tuple[int, ...]] = {
+    **dict.fromkeys(("/livez", "/readyz", "/v2/health/live", "/v2/health/ready"), (503,)),
+    **dict.fromkeys((_MODEL, f"{_MODEL}/versions/{{version}}"), (404,)),
+    **dict.fromkeys((f"{_MODEL}/ready", f"{_MODEL}/versions/{{version}}/ready"), (404, 503)),
+    f"{_ADMIN}/load": (400, 401, 403, 404, 408, 409, 413, 415, 422, 503),
+    f"{_ADMIN}/unload": (401, 403, 404, 501),
+    **dict.fromkeys(("/v1/admin/rollback", "/v1/admin/promote-canary"), (401, 403, 409)),
+}
+"""Path -> what else than 200 is answered there, of the routes that FastAPI describes."""
+_TOKEN = "bearer"  # noqa: S105 - a kind of token # nosec B105
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
@@ -79,7 +103,20 @@ def describe(app: FastAPI) -> dict[str, Any]:
         ("/v2/models/{model}/versions/{version}/infer", ("model", "version")),
     ):
         paths[path] = {"post": _infer(names)}
+    for path, statuses in _REFUSALS.items():
+        for operation in paths[path].values():
+            _refusing(operation, statuses)
+    paths[f"{_ADMIN}/load"]["post"]["requestBody"] = {"content": {"application/json": {"schema": _LOAD_REQUEST}}}
+    document["components"] = {"securitySchemes": {_TOKEN: {"type": "http", "scheme": "bearer"}}}
     return document
+
+
+def _refusing(operation: dict[str, Any], statuses: Iterable[int]) -> None:
+    # FastAPI's own 422 stands for parameters of a wrong type; texts are all that there are.
+    answers = {"200": operation["responses"]["200"]}
+    operation["responses"] = {**answers, **{str(status): _BUSY if status == 503 else _ERROR for status in statuses}}
+    if 401 in statuses:
+        operation["security"] = [{_TOKEN: []}]
 
 
 def _infer(names: Iterable[str]) -> dict[str, Any]:
@@ -89,7 +126,8 @@ def _infer(names: Iterable[str]) -> dict[str, Any]:
         "parameters": [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names],
         "requestBody": _body({"application/json": {"schema": _INFER_REQUEST}, "application/octet-stream": _BINARY}),
         "responses": _answers(
-            {"application/json": {"schema": _INFER_ANSWER}, "application/octet-stream": _BINARY}, (400, 404, 422)
+            {"application/json": {"schema": _INFER_ANSWER}, "application/octet-stream": _BINARY},
+            (400, 404, 415, 422),
         ),
     }
 
@@ -105,7 +143,7 @@ def _diarize() -> dict[str, Any]:
         "requestBody": _body(dict.fromkeys(audio, _BINARY)),
         "responses": _answers(
             {"application/json": {"schema": _DIARIZATION}, "text/rttm": {"schema": {"type": "string"}}},
-            (400, 406, 415, 422),
+            (400, 404, 406, 415, 422),
         ),
     }
 
@@ -115,5 +153,5 @@ def _body(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _answers(content: Mapping[str, Any], refusals: Iterable[int]) -> dict[str, Any]:
-    errors = {str(status): _ERROR for status in (*refusals, 408, 413, 500)}
+    errors = {str(status): _ERROR for status in (*refusals, 408, 413, 500, 504)}
     return {"200": {"description": "Done.", "content": dict(content)}, **errors, "503": _BUSY}

@@ -59,19 +59,33 @@ def _add_models(router: APIRouter, parts: Parts) -> None:
         """Name and extensions of the server."""
         return {"name": "voiceflow-ml", "version": __version__, "extensions": ["binary_tensor_data"]}
 
-    @router.get(f"{_MODEL}/ready", tags=["inference"])
-    @router.get(_MODEL + "/versions/{version}/ready", tags=["inference"])
-    async def model_ready(model: str, version: str | None = None) -> dict[str, Any]:
-        """Whether the model, or the version, is served."""
+    def is_ready(model: str, version: str | None = None) -> dict[str, Any]:
         _check_ready(parts)
         _check(parts, model, version)
         return {"name": model, "ready": True}
 
-    @router.get(_MODEL, tags=["inference"])
-    @router.get(_MODEL + "/versions/{version}", tags=["inference"])
-    async def model_metadata(model: str, version: str | None = None) -> dict[str, Any]:
-        """Inputs and outputs of the model, what serves, and every change of it since the server began."""
+    def metadata(model: str, version: str | None = None) -> dict[str, Any]:
         return {**_check(parts, model, version), "swaps": [record.to_json() for record in parts.slot.history()]}
+
+    @router.get(f"{_MODEL}/ready", tags=["inference"])
+    async def model_ready(model: str) -> dict[str, Any]:
+        """Whether the model is served."""
+        return is_ready(model)
+
+    @router.get(_MODEL + "/versions/{version}/ready", tags=["inference"])
+    async def version_ready(model: str, version: str) -> dict[str, Any]:
+        """Whether the version is served."""
+        return is_ready(model, version)
+
+    @router.get(_MODEL, tags=["inference"])
+    async def model_metadata(model: str) -> dict[str, Any]:
+        """Inputs and outputs of the model, what serves, and every change of it since the server began."""
+        return metadata(model)
+
+    @router.get(_MODEL + "/versions/{version}", tags=["inference"])
+    async def version_metadata(model: str, version: str) -> dict[str, Any]:
+        """The same, if it is this version that serves."""
+        return metadata(model, version)
 
 
 def _check_ready(parts: Parts) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import pickle  # for the name of an error # nosec B403
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
