@@ -32,9 +32,7 @@ check: $(VENV)/.ready-to-test ## style, types, layers and bandit only
 	$(BIN)/lint-imports
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive src
 
-audit: $(VENV)/.ready-to-test ## known vulnerabilities of what is installed (needs pypi.org), and reports/sbom.json of it
-	mkdir -p $(REPORTS)
-	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o $(REPORTS)/sbom.json $(VENV)
+audit: $(VENV)/.ready-to-test ## known vulnerabilities of what is installed (needs pypi.org)
 	$(BIN)/python scripts/audit.py
 
 docs: $(VENV)/.ready-to-test ## the site, from docs/ and the docstrings, into site/; a dead link fails it
