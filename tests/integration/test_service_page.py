@@ -105,6 +105,7 @@ def test_every_file_comes_with_its_type_and_the_policy(server: Local) -> None:
         assert {name.lower(): value for name, value in HEADERS.items()}.items() <= answer.headers.items()
         kind = {"": "text/html", "page.css": "text/css"}.get(path, "text/javascript")
         assert answer.headers["content-type"] == f"{kind}; charset=utf-8"
+    assert "microphone=(self)" in HEADERS["Permissions-Policy"]
     assert b"unsafe" not in HEADERS["Content-Security-Policy"].encode()
     # The policy would block these; better that there are none.
     html = ask(server.url, "/").body
@@ -238,6 +239,33 @@ def test_no_name_runs_a_script(open_page: Any, tmp_path: Path) -> None:
         expect(page.get_by_role("alert")).to_be_visible()
         assert page.locator("main img").count() == 0
         assert page.evaluate("document.documentElement.className") == ""
+
+
+def test_the_policy_stops_what_was_put_into_the_page(browser: Browser, server: Local) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.add_init_script(NOTE_VIOLATIONS)
+    page.goto(server.url)
+    # As if something had written it there: an inline script, a handler, a frame, and a script from elsewhere.
+    page.evaluate(
+        """() => {
+          const script = document.createElement("script");
+          script.textContent = "document.documentElement.className = 'ran'";
+          document.body.append(script);
+          const box = document.createElement("div");
+          box.innerHTML = "<img src=x onerror=\\"document.documentElement.className = 'ran'\\">";
+          document.body.append(box);
+          const frame = document.createElement("iframe");
+          frame.src = "https://evil.example/";
+          document.body.append(frame);
+          const maker = document.createElement("script");
+          maker.src = "https://evil.example/x.js";
+          document.body.append(maker);
+        }"""
+    )
+    page.wait_for_function("window.violations.length >= 4", timeout=PATIENCE_MS)
+    assert page.evaluate("document.documentElement.className") == ""
+    context.close()
 
 
 def test_a_server_that_is_gone_is_said_so(open_page: Any) -> None:
