@@ -24,6 +24,8 @@ report: $(VENV)/.ready-to-measure ## measure the shipped model on real speech, e
 
 test: check docs ## check style, types and layers, build the site, then run the unit and integration tests
 	$(BIN)/pytest tests/unit tests/integration
+test: check ## check style, types and layers, then run the unit, integration and fuzz tests
+	$(BIN)/pytest tests/unit tests/integration tests/fuzz
 
 check: $(VENV)/.ready-to-test ## style, types, layers and bandit only
 	$(BIN)/ruff format --check .

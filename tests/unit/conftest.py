@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
+from tests.hypothesis_profiles import load_profile
 
-from hypothesis import settings
-
-# How long an example takes is never a reason to fail, and CI draws the same examples for the same code.
-settings.register_profile("house", deadline=None, derandomize=bool(os.environ.get("CI")))
-settings.load_profile("house")
+load_profile()

@@ -1,0 +1,1 @@
+"""Fuzz: broken model files and hostile text, by every way in."""
