@@ -30,6 +30,21 @@ what would be right, and where.
 
 from __future__ import annotations
 
+_LONGEST_QUOTE = 300
+
+
+def quoted(text: object, most: int = _LONGEST_QUOTE) -> str:
+    """What a file, a caller or a library says, fit to stand in a sentence: one line, printable, and not too long.
+
+    Args:
+        text: anything; its ``str`` is taken, runs of white space as one blank and control characters as escapes.
+        most: characters to keep; what is longer ends in ``...``.
+    """
+    # Cut first: a name may have megabytes, and an escape takes ten characters at most.
+    line = " ".join(str(text)[: 10 * most].split())
+    line = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
+    return line if len(line) <= most else f"{line[: most - 3]}..."
+
 
 class VoiceflowError(Exception):
     """Base of all errors of this package; catch it to catch them all."""

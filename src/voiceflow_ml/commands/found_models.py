@@ -78,6 +78,9 @@ def _inputs_of(path: Path) -> tuple[InputInfo, ...]:
     if not str(path).isprintable():
         # sla.toml is UTF-8 text: a name that is not cannot stand there.
         raise ModelFileError(f"model file {str(path)!a} has a name that cannot be printed; rename it")
+    if path.exists() and not path.is_file():
+        # A pipe would be waited for.
+        raise ModelFileError(f"model file {path} is no regular file")
     try:
         with path.open("rb") as stream:
             is_pointer = stream.read(len(_GIT_LFS_POINTER)) == _GIT_LFS_POINTER

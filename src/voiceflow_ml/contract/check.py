@@ -15,7 +15,10 @@ from voiceflow_ml.contract.golden import Arrays, Run, golden_problems
 from voiceflow_ml.contract.model_file import read_model
 from voiceflow_ml.contract.schema import Contract
 from voiceflow_ml.contract.tensors import tensor_changes
-from voiceflow_ml.errors import ContractError, ModelFileError
+from voiceflow_ml.errors import ContractError, ModelFileError, quoted
+
+MOST_OF_PROBLEMS = 1_000
+"""Characters of all problems of a model together: its names stand in them, which may be of any length."""
 
 if TYPE_CHECKING:
     import onnx
@@ -43,7 +46,7 @@ def check_model(path: Path, *, contract_path: Path | None = None, golden_folder:
         beside = contract_path if contract_path and contract_path.is_dir() else (contract_path or path).parent
         problems = golden_problems(contract, golden_folder or beside, onnx_run(path))
     if problems:
-        raise ContractError(f"{path} breaks its contract: {'; '.join(problems)}")
+        raise ContractError(f"{path} breaks its contract: {quoted('; '.join(problems), MOST_OF_PROBLEMS)}")
     return contract
 
 
@@ -73,7 +76,7 @@ def onnx_run(path: Path) -> Run:
         try:
             outputs: Mapping[str, NDArray[np.generic]] = dict(zip(names, session.run(names, dict(inputs)), strict=True))
         except Exception as error:  # ONNX Runtime's exceptions have no common base but this
-            raise ModelFileError(f"{path} cannot be run: {' '.join(str(error).split())[:300]}") from None
+            raise ModelFileError(f"{path} cannot be run: {quoted(error)}") from None
         return outputs
 
     return run
@@ -95,4 +98,4 @@ def open_session(path: Path) -> Any:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions have no common base but this
-        raise ModelFileError(f"{path}: ONNX Runtime cannot load it: {' '.join(str(error).split())[:300]}") from None
+        raise ModelFileError(f"{path}: ONNX Runtime cannot load it: {quoted(error)}") from None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voiceflow_ml.contract.schema import CONTRACT_FILE, SCHEMA_VERSION, Contract
-from voiceflow_ml.errors import ContractError
+from voiceflow_ml.errors import ContractError, quoted
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -37,19 +37,39 @@ def from_json(text: str | bytes, source: str) -> Contract:
     try:
         content: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ContractError(f"{source} is not JSON: {error}") from None
+        raise ContractError(f"{source} is not JSON: {quoted(error)}") from None
     version = content.get("schema_version") if isinstance(content, dict) else None
     if version != SCHEMA_VERSION:
         raise ContractError(
-            f"{source} is not a contract of version {SCHEMA_VERSION} (schema_version is {version!r}); "
+            f"{source} is not a contract of version {SCHEMA_VERSION} (schema_version is {quoted(repr(version), 40)}); "
             "export the model again with this release"
         )
     try:
-        return _adapter().validate_python(content)
+        contract = _adapter().validate_python(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise ContractError(f"{source}: {place}: {first['msg']}") from None
+        raise ContractError(f"{source}: {quoted(place)}: {quoted(first['msg'])}") from None
+    problem = _problem(contract)
+    if problem:
+        raise ContractError(f"{source}: {problem}")
+    return contract
+
+
+def _problem(contract: Contract) -> str:
+    """What makes no sense, though every field is of the right kind; empty for nothing."""
+    for tensor in (*contract.inputs, *contract.outputs):
+        if any(isinstance(axis, int) and axis < 0 for axis in tensor.axes):
+            return f"{quoted(tensor.name, 80)!r} has an axis of less than nothing: {quoted(list(tensor.axes), 100)}"
+    signal = contract.signal
+    if signal is not None and min(signal.sample_rate_hz, signal.window_samples, signal.frame_samples) < 1:
+        return f"sample rate, window and frame of the signal must be at least 1, got {quoted(asdict(signal))}"
+    try:
+        to_json(contract).encode()
+        json.dumps(asdict(contract), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return "a text in it is no Unicode (it holds half of a surrogate pair)"
+    return ""
 
 
 def read_contract(path: Path) -> Contract:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from voiceflow_ml.errors import ModelFileError
+from voiceflow_ml.errors import ModelFileError, quoted
 from voiceflow_ml.inference.ort import OnnxModel, open_onnx
 from voiceflow_ml.models.powerset import CLASSES, LOCAL_SPEAKERS
 from voiceflow_ml.models.signal import FRAME_SAMPLES
@@ -97,5 +97,5 @@ def _outputs(model: OnnxModel) -> tuple[int, int]:
     names = model.output_names
     for name in ("powerset_logits", "embeddings"):
         if name not in names:
-            raise ModelFileError(f"{model.path}: has no output {name}; it has {', '.join(names)}")
+            raise ModelFileError(f"{model.path}: has no output {name}; it has {quoted(', '.join(names))}")
     return names.index("powerset_logits"), names.index("embeddings")

@@ -6,14 +6,15 @@ and model_configuration.md.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from voiceflow_ml.contract.check import check_model
 from voiceflow_ml.contract.schema import Contract, Tensor
-from voiceflow_ml.errors import ConfigError, ExportError
+from voiceflow_ml.errors import ConfigError, ExportError, quoted
 from voiceflow_ml.files import atomic_path, write_text_atomic
 
 _TYPES = {
@@ -71,6 +72,8 @@ def export_triton(model: Path, repository: Path, options: TritonOptions | None =
     """
     options = options or TritonOptions()
     contract = check_model(model)
+    if PurePosixPath(contract.model).parts != (contract.model,) or contract.model == "..":
+        raise ExportError(f"{quoted(contract.model, 80)!r} is no name of a folder in {repository}; export it under one")
     config = config_pbtxt(contract, options)
     folder = repository / contract.model
     target = folder / str(options.version) / "model.onnx"
@@ -90,7 +93,7 @@ def config_pbtxt(contract: Contract, options: TritonOptions) -> str:
     """
     batched = options.largest_batch > 0
     lines = [
-        f'name: "{contract.model}"',
+        f"name: {_text(contract.model)}",
         'backend: "onnxruntime"',
         f"max_batch_size: {options.largest_batch}",
         *_tensors("input", contract.inputs, batched=batched),
@@ -109,6 +112,11 @@ def _tensors(kind: str, tensors: Sequence[Tensor], *, batched: bool) -> list[str
     return [f"{kind} [ {', '.join(_tensor(tensor, batched=batched) for tensor in tensors)} ]"]
 
 
+def _text(text: str) -> str:
+    """A text of protobuf's text form; its escapes are those of JSON."""
+    return json.dumps(text, ensure_ascii=False)
+
+
 def _tensor(tensor: Tensor, *, batched: bool) -> str:
     if tensor.dtype not in _TYPES:
         raise ExportError(f"{tensor.name!r} is {tensor.dtype}, which Triton has no type for")
@@ -116,4 +124,4 @@ def _tensor(tensor: Tensor, *, batched: bool) -> str:
         raise ExportError(f"the first axis of {tensor.name!r} is fixed, so Triton cannot join requests along it")
     axes = tensor.axes[1:] if batched else tensor.axes
     sizes = ", ".join(str(axis if isinstance(axis, int) else -1) for axis in axes)
-    return f'{{ name: "{tensor.name}" data_type: {_TYPES[tensor.dtype]} dims: [ {sizes} ] }}'
+    return f"{{ name: {_text(tensor.name)} data_type: {_TYPES[tensor.dtype]} dims: [ {sizes} ] }}"

@@ -29,6 +29,8 @@ ORT_DTYPES = {
     "tensor(bool)": np.bool_,
 }
 """ONNX Runtime's name of a type -> numpy's."""
+LARGEST_FILE_BYTES = 2 << 30
+"""ONNX is protobuf, which ends at 2 GiB."""
 _BOUNDARIES = {
     Boundary.HOST_TO_HOST: "host-to-host: one session.run, from inputs in host memory to outputs in host memory",
     Boundary.DEVICE_ONLY: "device-only: one bound run, from inputs in device memory to outputs in device memory, "
@@ -191,7 +193,7 @@ def open_onnx(
         options: provider, its options, boundary and spinning; by default the target's.
 
     Raises:
-        ModelFileError: onnxruntime is not installed, the file is missing or empty or not ONNX, or the
+        ModelFileError: onnxruntime is not installed, the file is missing, empty, too large or not ONNX, or the
             provider of the target is not to be had.
         ConfigError: ``threads`` is below 1, or the options do not go with the target.
     """
@@ -200,8 +202,11 @@ def open_onnx(
     options = options or RuntimeOptions()
     target = with_provider(target, options)
     _check_file(path)
-    # Before the session reads it: a file that is replaced in between is not the one that was promised.
-    sha256 = hash_file(path)
+    try:
+        # Before the session reads it: a file that is replaced in between is not the one that was promised.
+        sha256 = hash_file(path)
+    except OSError as error:
+        raise ModelFileError(f"model file {path} cannot be read: {error.strerror or error}") from None
     session = None
     if not target.elsewhere:
         session = make_session(path, target, threads=threads, spinning=options.spinning)
@@ -212,9 +217,14 @@ def _check_file(path: Path) -> None:
     if path.is_dir():
         raise ModelFileError(f"model file {path} is a folder; give the path of an .onnx file")
     if not path.is_file():
-        raise ModelFileError(f"model file {path} does not exist; give the path of an .onnx file")
-    if path.stat().st_size == 0:
+        # What waits for a writer, or has no end, must not be opened to find out.
+        what = "is no regular file" if path.exists() else "does not exist"
+        raise ModelFileError(f"model file {path} {what}; give the path of an .onnx file")
+    size_bytes = path.stat().st_size
+    if size_bytes == 0:
         raise ModelFileError(f"model file {path} is empty; export it again")
+    if size_bytes > LARGEST_FILE_BYTES:
+        raise ModelFileError(f"model file {path} has {size_bytes} bytes; an ONNX file has {LARGEST_FILE_BYTES} at most")
 
 
 def _input_info(path: Path, node: Any) -> InputInfo:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from voiceflow_ml.errors import ModelFileError
+from voiceflow_ml.errors import ModelFileError, quoted
 from voiceflow_ml.hardware.software import builds_finding, ort_builds
 from voiceflow_ml.hardware.targets import Target
 from voiceflow_ml.inference.placement import Placed, profiled_placement
@@ -87,8 +87,8 @@ def asked_options(provider: str, target: Target, threads: int) -> dict[str, str]
 
 def _reason(error: Exception) -> str:
     """ONNX Runtime's reason on one line, without its error code, source location and C++ signature."""
-    text = " ".join(str(error).split()).rpartition("failed:")[2].strip()
-    return re.sub(r"^/\S+:\d+ .*?\) (?=[A-Z])", "", text).rstrip(".") or type(error).__name__
+    text = quoted(error, 2_000).rpartition("failed:")[2].strip()
+    return quoted(re.sub(r"^/\S+:\d+ .*?\) (?=[A-Z])", "", text)).rstrip(".") or type(error).__name__
 
 
 def _session_options(ort: Any, threads: int, *, spinning: bool) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from voiceflow_ml.errors import ConfigError
+from voiceflow_ml.errors import ConfigError, quoted
 from voiceflow_ml.hardware.targets import CPU, Catalogue, Target
 from voiceflow_ml.pytest_plugin.state import ASSIGNMENT, SETTINGS, Assignment, sla_at
 from voiceflow_ml.units import parse_duration_ns
@@ -127,8 +127,9 @@ def _declared_targets(marker: pytest.Mark, catalogue: Catalogue) -> list[Target]
         what = repr(unknown[0]) if unknown else f"the positional argument {marker.args[0]!r}"
         raise ConfigError(f"the hardware marker does not take {what}; write {_HARDWARE_FORM}")
     names = marker.kwargs.get("targets", [])
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-        raise ConfigError(f"targets must be a list of names, got {names!r}; write {_HARDWARE_FORM}")
+    # What can be gone through only once would be empty the next time, and a target lost.
+    if not isinstance(names, list | tuple | set | frozenset) or not all(isinstance(name, str) for name in names):
+        raise ConfigError(f"targets must be a list of names, got {quoted(repr(names))}; write {_HARDWARE_FORM}")
     if "prepare" in marker.kwargs and not callable(marker.kwargs["prepare"]):
         raise ConfigError(f"prepare must be a function, got {marker.kwargs['prepare']!r}; write {_PREPARE_FORM}")
     return [catalogue.find(name) for name in dict.fromkeys(names)]

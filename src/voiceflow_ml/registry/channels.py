@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from voiceflow_ml.errors import IntegrityError, RegistryError
+from voiceflow_ml.errors import IntegrityError, RegistryError, quoted
+from voiceflow_ml.records import checked
 from voiceflow_ml.registry.sealed import seal, unseal
 from voiceflow_ml.registry.store import AlreadyThereError, Store
 
@@ -73,9 +74,9 @@ class Channel:
         path = self._path(number)
         content: Mapping[str, Any] = unseal(self._store.read(path), f"{self._store.url}/{path}")
         try:
-            promotion = Promotion(**content)
+            promotion = checked(Promotion(**content))
         except TypeError as error:
-            raise IntegrityError(f"{self._store.url}/{path} is not a promotion: {error}") from None
+            raise IntegrityError(f"{self._store.url}/{path} is not a promotion: {quoted(error)}") from None
         if promotion.number != number:
             raise IntegrityError(f"{self._store.url}/{path} is promotion {promotion.number}: it was moved")
         return promotion

@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from voiceflow_ml.errors import IntegrityError, RegistryError
+from voiceflow_ml.errors import IntegrityError, RegistryError, quoted
+from voiceflow_ml.records import checked
 from voiceflow_ml.registry.sealed import seal, unseal
 
 MANIFEST_VERSION = 1
@@ -83,16 +84,20 @@ def manifest_from_bytes(data: bytes, source: str) -> Manifest:
     content: dict[str, Any] = unseal(data, source)
     version = content.pop("manifest_version", None)
     if version != MANIFEST_VERSION:
-        raise IntegrityError(f"{source} has manifest version {version}, this release reads {MANIFEST_VERSION}")
+        raise IntegrityError(
+            f"{source} has manifest version {quoted(version, 40)}, this release reads {MANIFEST_VERSION}"
+        )
     try:
         files = {name: PublishedFile(**entry) for name, entry in content.pop("files").items()}
         content.update(changes=tuple(content["changes"]), verdicts=tuple(content["verdicts"]))
-        manifest = Manifest(files=files, **content)
+        manifest = checked(Manifest(files=files, **content))
     except (KeyError, TypeError, AttributeError) as error:
-        raise IntegrityError(f"{source} is not a manifest: {error!r}") from None
+        raise IntegrityError(f"{source} is not a manifest: {quoted(repr(error))}") from None
     for name, entry in files.items():
         if not (is_inside(name) and is_inside(entry.path)) or name == MANIFEST_FILE:
-            raise IntegrityError(f"{source} names the file {name!r} at {entry.path!r}, outside of its folder")
+            raise IntegrityError(
+                f"{source} names the file {quoted(name, 100)!r} at {quoted(entry.path, 100)!r}, outside of its folder"
+            )
     return manifest
 
 

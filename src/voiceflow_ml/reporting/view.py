@@ -72,7 +72,7 @@ def build_view(session: Session, results: Sequence[Result]) -> ReportView:
         interrupted=not session.finished,
         confidence=f"{session.confidence * 100:g} %",
         rows=worst_first,
-        details=tuple(sorted(details, key=lambda detail: place[one_line(detail.label)])),
+        details=tuple(sorted(details, key=lambda detail: place.get(one_line(detail.label), len(place)))),
         environment=tuple(session.environment.items()),
         started_at=session.started_at,
         command=session.command,

@@ -14,14 +14,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from datetime import date
 from enum import StrEnum
 from typing import Any
 
-from voiceflow_ml.errors import ResultError
+from voiceflow_ml.errors import ResultError, quoted
 from voiceflow_ml.latency import Outcome
+from voiceflow_ml.latency.verdict import statistic_name
+from voiceflow_ml.records import checked
 from voiceflow_ml.results.measurement import Measurement, measurement_from_dict, measurement_to_dict
+from voiceflow_ml.results.runs import check_sizes
+from voiceflow_ml.sla.objectives import STATISTICS
 
 SCHEMA_VERSION = 2
+_STATISTICS = frozenset(map(statistic_name, STATISTICS.values()))
 
 
 class State(StrEnum):
@@ -120,15 +126,44 @@ class Result:
         """
         content = _load(text, source)
         try:
-            return cls(
+            result = cls(
                 planned=Planned(**content["planned"]),
                 state=State(content["state"]),
                 reason=content["reason"],
                 started_at=content["started_at"],
                 measurement=measurement_from_dict(content["measurement"]),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ResultError(f"{source} is not a result of version {SCHEMA_VERSION}: {error!r}") from None
+            _check_whole(checked(result))
+            return result
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+            reason = quoted(repr(error))
+            raise ResultError(f"{source} is not a result of version {SCHEMA_VERSION}: {reason}") from None
+
+
+def _check_planned(planned: Planned) -> None:
+    """Refuse what no session plans: a statistic that nobody promises, a waiver or a stage that lacks a part of it."""
+    unknown = [name for name in planned.limits_ns if name not in _STATISTICS]
+    if unknown:
+        raise ValueError(f"it has a limit for {unknown[0]!r}; known: {', '.join(sorted(_STATISTICS))}")
+    for waiver in planned.waivers.values():
+        if set(waiver) != {"owner", "reason", "expires"}:
+            raise ValueError(f"a waiver has owner, reason and expires, got {', '.join(waiver)}")
+        date.fromisoformat(waiver["expires"])
+    for stage in planned.stages.values():
+        if set(stage) != {"low_ns", "high_ns"} or not 0 <= stage["low_ns"] <= stage["high_ns"]:
+            raise ValueError(f"a stage has low_ns and high_ns, the second no less than the first, got {dict(stage)}")
+
+
+def _check_whole(result: Result) -> None:
+    """Refuse a record whose parts do not belong together: something of it was lost, or written by another hand."""
+    _check_planned(result.planned)
+    measurement = result.measurement
+    if (measurement is not None) != (result.state is State.MEASURED):
+        raise ValueError(f"it is {result.state}, and has {'a' if measurement else 'no'} measurement")
+    if measurement is not None:
+        check_sizes(measurement.run)
+    if measurement is not None and len(measurement.verdicts) != len(result.planned.limits_ns):
+        raise ValueError(f"it has {len(measurement.verdicts)} verdicts for {len(result.planned.limits_ns)} limits")
 
 
 @dataclass(frozen=True)
@@ -170,9 +205,13 @@ class Session:
                 tuple(Planned(**entry) for entry in content.pop(field)) for field in ("planned", "declared")
             )
             integrity = tuple(content.pop("integrity", ()))
-            return cls(**content, planned=planned, declared=declared, integrity=integrity)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ResultError(f"{source} is not a session of version {SCHEMA_VERSION}: {error!r}") from None
+            session = checked(cls(**content, planned=planned, declared=declared, integrity=integrity))
+            for entry in (*session.planned, *session.declared):
+                _check_planned(entry)
+            return session
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            reason = quoted(repr(error))
+            raise ResultError(f"{source} is not a session of version {SCHEMA_VERSION}: {reason}") from None
 
 
 def _load(text: str, source: str) -> dict[str, Any]:
@@ -181,6 +220,6 @@ def _load(text: str, source: str) -> dict[str, Any]:
         version = content.pop("schema_version")
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise ResultError(f"{source} is not a voiceflow-ml result file") from None
-    if version != SCHEMA_VERSION:
-        raise ResultError(f"{source} has schema version {version}, this release reads {SCHEMA_VERSION}")
+    if version != SCHEMA_VERSION or isinstance(version, bool):
+        raise ResultError(f"{source} has schema version {quoted(version, 40)}, this release reads {SCHEMA_VERSION}")
     return content

@@ -55,4 +55,21 @@ def _plain(record: Any) -> dict[str, Any]:
 
 
 def _array(values: list[int] | None) -> Any:
-    return None if values is None else np.asarray(values, dtype=np.int64)
+    array = None if values is None else np.asarray(values, dtype=np.int64)
+    if array is not None and array.ndim != 1:
+        raise ValueError(f"a list of numbers was expected, got {array.ndim} dimensions")
+    return array
+
+
+def check_sizes(run: Run) -> None:
+    """Refuse counts of the scheduler that are not one for each sample, and a control workload that never ran.
+
+    Raises:
+        ValueError: as said.
+    """
+    scheduler = run.scheduler
+    for counts in () if scheduler is None else (scheduler.run_delay_ns, scheduler.thread_time_ns):
+        if counts.size != run.samples_ns.size:
+            raise ValueError(f"it has {counts.size} counts of the scheduler for {run.samples_ns.size} samples")
+    if run.control_ns is not None and run.control_ns.size == 0:
+        raise ValueError("its control workload has no times")

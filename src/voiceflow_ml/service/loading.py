@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from voiceflow_ml.contract import Contract, Tensor, diff
+from voiceflow_ml.contract.check import MOST_OF_PROBLEMS
 from voiceflow_ml.contract.diff import Level
 from voiceflow_ml.contract.golden import Arrays, Run
 from voiceflow_ml.contract.model_file import KNOWN_DOMAINS
 from voiceflow_ml.contract.tensors import tensor_changes
-from voiceflow_ml.errors import ModelFileError
+from voiceflow_ml.errors import ModelFileError, quoted
 from voiceflow_ml.hardware.targets import CPU, Target
 from voiceflow_ml.inference.ort import ORT_DTYPES
 from voiceflow_ml.registry.registry import utc_now
@@ -177,7 +178,7 @@ def _check_stated(staged: Staged) -> None:
     unknown = sorted(set(header.opset) - KNOWN_DOMAINS)
     if unknown:
         raise LoadRefused(
-            Refusal.OPERATOR, f"it needs operators of {', '.join(unknown)}, which no runtime here brings along"
+            Refusal.OPERATOR, f"it needs operators of {quoted(', '.join(unknown))}, which no runtime here brings along"
         )
     if dict(header.opset) != dict(contract.opset) or header.ir_version != contract.ir_version:
         raise LoadRefused(
@@ -192,7 +193,9 @@ def _check_against(served: LoadedVersion | None, contract: Contract) -> str:
         return "nothing was served before"
     found = diff(served.contract, contract)
     if found.level is Level.MAJOR:
-        reasons = "; ".join(change.reason for change in found.changes if change.level is Level.MAJOR)
+        reasons = quoted(
+            "; ".join(change.reason for change in found.changes if change.level is Level.MAJOR), MOST_OF_PROBLEMS
+        )
         raise LoadRefused(
             Refusal.CONTRACT_CHANGED,
             f"callers of {served.version} would break: {reasons}; start a server with this version beside this one",
@@ -212,7 +215,10 @@ def _check_tensors(contract: Contract, session: Any) -> None:
     )
     problems = [reason for _, reason in tensor_changes(contract, stated)]
     if problems:
-        raise LoadRefused(Refusal.CONTRACT_BROKEN, f"the model is not what its contract says: {'; '.join(problems)}")
+        raise LoadRefused(
+            Refusal.CONTRACT_BROKEN,
+            f"the model is not what its contract says: {quoted('; '.join(problems), MOST_OF_PROBLEMS)}",
+        )
 
 
 def _tensors(nodes: Any) -> tuple[Tensor, ...]:

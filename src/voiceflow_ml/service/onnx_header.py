@@ -136,6 +136,8 @@ class _Walk:
                 raise ModelFileError(f"{self._name} has more than {_MOST_FIELDS} fields; no model has")
             key, place = self._varint(place, end)
             number, wire = key >> 3, key & 7
+            if number == 0:
+                raise ModelFileError(f"{self._name} is not an ONNX model (a field has the number 0)")
             if wire == _VARINT:
                 value, place = self._varint(place, end)
                 yield number, value, None

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from voiceflow_ml.contract import Contract, read_contract
 from voiceflow_ml.contract.document import from_json
 from voiceflow_ml.contract.schema import CONTRACT_FILE, METADATA_KEY
-from voiceflow_ml.errors import ContractError, IntegrityError, ModelFileError, RegistryError
+from voiceflow_ml.errors import ContractError, IntegrityError, ModelFileError, RegistryError, quoted
 from voiceflow_ml.files import hash_file
+from voiceflow_ml.inference.ort import LARGEST_FILE_BYTES
 from voiceflow_ml.models.shipped import MODEL_NAME, shipped_model_card_path, shipped_model_path
 from voiceflow_ml.registry.manifest import MANIFEST_FILE, is_inside
 from voiceflow_ml.service.onnx_header import OnnxHeader, read_header
@@ -160,15 +161,23 @@ def _copied(source: Path, model: str, folder: Path) -> Staged:
 
 def _copy(source: Path, folder: Path, names: Iterable[str], refusal: Refusal) -> None:
     for name in names:
-        file = source / name
-        if not is_inside(name) or source.resolve() not in file.resolve().parents:
-            raise LoadRefused(refusal, f"{name!r} lies outside of the folder of the model")
+        file, shown_name = source / name, quoted(name, 100)
+        if not _lies_inside(source, name):
+            raise LoadRefused(refusal, f"{shown_name!r} lies outside of the folder of the model")
         if not file.is_file():
-            raise LoadRefused(refusal, f"{name} is missing; export or fetch the model again")
-        if file.stat().st_size > LARGEST_VERSION_BYTES:
-            raise LoadRefused(Refusal.UNREADABLE, f"{name} is larger than {LARGEST_VERSION_BYTES} bytes")
+            raise LoadRefused(refusal, f"{shown_name} is missing; export or fetch the model again")
+        most_bytes = LARGEST_FILE_BYTES if name.endswith(".onnx") else LARGEST_VERSION_BYTES
+        if file.stat().st_size > most_bytes:
+            raise LoadRefused(Refusal.UNREADABLE, f"{shown_name} is larger than {most_bytes} bytes")
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, folder / name)
+
+
+def _lies_inside(source: Path, name: str) -> bool:
+    try:
+        return is_inside(name) and source.resolve() in (source / name).resolve().parents
+    except (OSError, RuntimeError):  # a name too long, or links in a circle
+        return False
 
 
 def _shipped(model: str) -> Staged:

@@ -15,7 +15,7 @@ from voiceflow_ml.diarization.config import DiarizationConfig
 from voiceflow_ml.diarization.diarizer import CONFIGS
 from voiceflow_ml.diarization.encoders import Encoder
 from voiceflow_ml.diarization.segmenter import Segmentation, Segmenter
-from voiceflow_ml.errors import ModelFileError
+from voiceflow_ml.errors import ModelFileError, quoted
 from voiceflow_ml.hardware.evidence import Severity
 from voiceflow_ml.hardware.targets import CPU, Target
 from voiceflow_ml.inference.ort_session import make_session
@@ -57,7 +57,7 @@ class LoadedVersion:
         try:
             outputs = run_endable(self.session, names, dict(inputs))
         except Exception as error:  # ONNX Runtime's exceptions have no common base but this
-            raise ModelFileError(f"the model does not run: {' '.join(str(error).split())[:300]}") from None
+            raise ModelFileError(f"the model does not run: {quoted(error)}") from None
         return dict(zip(names, outputs, strict=True))
 
     @property

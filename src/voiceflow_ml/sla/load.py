@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from voiceflow_ml.errors import ConfigError
+from voiceflow_ml.errors import ConfigError, quoted
 from voiceflow_ml.hardware.targets import Catalogue
 from voiceflow_ml.sla.explain import dotted, explain
 from voiceflow_ml.sla.objectives import ModelSpec, Objective, Promise, Sla, Stage, StageRange
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _DECODER_PLACE = re.compile(r"(?P<what>.*) \(at line (?P<line>\d+), column (?P<column>\d+)\)", re.DOTALL)
 
+_LONGEST_SENTENCE = 1_000
+_MOST_LETTERS, _MOST_DOTS = 1_000_000, 200
 _SAME_WAY = "put all limits of one model, stage and target into one [[objective]]"
 _OTHER_WAY = "to measure it in two ways, declare the same file as a second model, under a name of its own"
 
@@ -45,6 +47,16 @@ def parse_sla(text: str, path: Path) -> Sla:
     Raises:
         ConfigError: the text is not TOML, or declares something that makes no sense.
     """
+    try:
+        return _parsed(text, path)
+    except ConfigError as error:
+        # Keys and values of the file stand in the sentences, whatever they hold and however long they are.
+        sentences = [quoted(sentence, _LONGEST_SENTENCE) for sentence in str(error).split("\n")]
+        raise ConfigError("\n".join(sentences)) from None
+
+
+def _parsed(text: str, path: Path) -> Sla:
+    _check_size(path, text)
     try:
         content = tomllib.loads(text)
     except RecursionError:
@@ -84,6 +96,15 @@ def _read(path: Path) -> str:
         line = error.object[: error.start].count(b"\n") + 1
         byte = error.object[error.start]
         raise ConfigError(f"{path}:{line}: not UTF-8 text: byte 0x{byte:02x}; save the file as UTF-8") from None
+
+
+def _check_size(path: Path, text: str) -> None:
+    if len(text) > _MOST_LETTERS:
+        raise ConfigError(f"{path}: has {len(text)} letters; an sla.toml has {_MOST_LETTERS} at most")
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.count(".") > _MOST_DOTS:
+            # The standard reader takes as long as the square of a key's parts.
+            raise ConfigError(f"{path}:{number}: has {line.count('.')} dots; a line has {_MOST_DOTS} at most")
 
 
 def _not_toml(path: Path, problem: str) -> str:

@@ -149,7 +149,7 @@ def _limit_ns(text: str) -> int | None:
     """A limit that is written out, in nanoseconds; None for one that is computed."""
     try:
         return parse_duration_ns(ast.literal_eval(text))
-    except (ConfigError, ValueError, SyntaxError):
+    except (ConfigError, ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return None
 
 

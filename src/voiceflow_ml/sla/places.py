@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+_DEEPEST = 16
+"""No key of an sla.toml has as many parts; to note each of thousands takes as long as their square."""
 Key = Sequence[str | int]
 
 _PART = r"(?:[A-Za-z0-9_-]+|\"(?:\\.|[^\"\\])*\"|'[^']*')"
@@ -44,7 +46,7 @@ class Places:
         Args:
             loc: names of tables and keys from the root down, and positions (from 0) in arrays of tables.
         """
-        for end in range(len(loc), 0, -1):
+        for end in range(min(len(loc), _DEEPEST), 0, -1):
             line = self._line_of.get(tuple(loc[:end]))
             if line is not None:
                 return f"{self._path}:{line}"
@@ -65,7 +67,7 @@ class Places:
 
     def _note(self, loc: tuple[str | int, ...], known: int, number: int) -> None:
         """Remember the line of a key, and of each table that it opens on the way beyond ``known`` names."""
-        for end in range(known + 1, len(loc) + 1):
+        for end in range(known + 1, min(len(loc), _DEEPEST) + 1):
             self._line_of.setdefault(loc[:end], number)
 
 
@@ -91,7 +93,7 @@ def _resolve(
 ) -> tuple[str | int, ...]:
     """A header's names with the position of each array of tables put in; ``[[x]]`` begins a new element."""
     loc: tuple[str | int, ...] = ()
-    for place, name in enumerate(names):
+    for place, name in enumerate(names[:_DEEPEST]):
         loc = (*loc, name)
         if appends and place == len(names) - 1:
             lengths[loc] = lengths.get(loc, 0) + 1

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from voiceflow_ml.errors import ModelFileError
+from voiceflow_ml.errors import ModelFileError, quoted
 from voiceflow_ml.models.powerset import PERMUTATIONS, logits_to_activity
 from voiceflow_ml.training.simulate.bank import SpeechBank
 from voiceflow_ml.training.simulate.conversation import SimulationConfig, simulate
@@ -140,10 +140,10 @@ def onnx_segmenter(path: Path) -> Segmenter:
     try:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions have no common base but this
-        raise ModelFileError(f"{path}: ONNX Runtime cannot load it: {error}") from error
+        raise ModelFileError(f"{path}: ONNX Runtime cannot load it: {quoted(error)}") from None
     names = [output.name for output in session.get_outputs()]
     if "powerset_logits" not in names:
-        raise ModelFileError(f"{path}: has no output powerset_logits; it has {', '.join(names)}")
+        raise ModelFileError(f"{path}: has no output powerset_logits; it has {quoted(', '.join(names))}")
 
     def segment(audio: NDArray[np.float32]) -> NDArray[np.floating]:
         logits: NDArray[np.floating] = session.run(["powerset_logits"], {"audio": audio})[0]

@@ -17,9 +17,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from voiceflow_ml.errors import DataError
+from voiceflow_ml.errors import DataError, quoted
 from voiceflow_ml.files import write_text_atomic
 from voiceflow_ml.models.signal import SAMPLE_RATE_HZ
+from voiceflow_ml.records import checked
 from voiceflow_ml.training.data.labels import NOISE_SPEAKER, Split
 
 MANIFEST_VERSION = 1
@@ -88,13 +89,15 @@ def read_record(data_dir: Path, package: str) -> PackageRecord | None:
         return None
     try:
         return _parse_record(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{path}: damaged ({error}); delete it and prepare the data again") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise DataError(f"{path}: damaged ({quoted(repr(error))}); delete it and prepare the data again") from error
 
 
 def _parse_record(fields: dict[str, Any]) -> PackageRecord:
     clips = tuple(Clip(**clip) for clip in fields["clips"])
-    return PackageRecord(**{**fields, "clips": clips})
+    return checked(PackageRecord(**{**fields, "clips": clips}))
 
 
 def write_manifest(data_dir: Path, records: tuple[PackageRecord, ...]) -> Path:
@@ -135,10 +138,10 @@ def read_manifest(data_dir: Path) -> tuple[tuple[PackageRecord, ...], str]:
     try:
         content = json.loads(raw)
         if content["version"] != MANIFEST_VERSION:
-            raise DataError(f"{path}: manifest version {content['version']}, expected {MANIFEST_VERSION}")
+            raise DataError(f"{path}: manifest version {quoted(content['version'], 40)}, expected {MANIFEST_VERSION}")
         records = tuple(_parse_record(fields) for fields in content["packages"])
-    except (ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{path}: damaged ({error!r}); prepare the data again") from error
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise DataError(f"{path}: damaged ({quoted(repr(error))}); prepare the data again") from error
     return records, hashlib.sha256(raw).hexdigest()
 
 
