@@ -1,0 +1,1 @@
+"""Broken model files, and what every way in makes of each."""
