@@ -23,8 +23,10 @@ def render(results: dict[str, Any]) -> str:
     rows = [*results["families"].items(), ("**all**", results["all"])]
     lines = [f"| family | {' | '.join(_COLUMNS.values())} |", f"|---|{'--:|' * len(_COLUMNS)}"]
     lines += [f"| {name} | {' | '.join(str(counts.get(key, 0)) for key in _COLUMNS)} |" for name, counts in rows]
+    every = results["other_ways_every"]
+    part = "all of them" if every == 1 else f"the others for one of {every} models"
     return "\n".join(lines) + (
-        f"\n\n{results['tries']} tries by {len(results['ways'])} ways in: {results['crashes']} crashes, "
+        f"\n\n{results['tries']} tries by {len(results['ways'])} ways in ({part}): {results['crashes']} crashes, "
         f"{results['hangs']} hangs, {results['opened_outside']} files opened outside of the folder, "
         f"{results['not_one_sentence']} refusals that are not one printable sentence."
     )
