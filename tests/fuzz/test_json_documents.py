@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,7 @@ def test_speech_data_is_read_or_one_error(tmp_path: Path, content: Any, whole: b
     ):
         assert not told or (str(tmp_path) in told and is_one_sentence(told)), told
     for record in records:
-        refusal(lambda record=record: write_manifest(tmp_path / "again", (record,)), DataError)
+        refusal(partial(write_manifest, tmp_path / "again", (record,)), DataError)
 
 
 @no_fixture_check
