@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tests.hypothesis_profiles import share_of_examples
 from voiceflow_ml.latency import Bound, Change, Outcome, Verdict, compare, judge, percentile
 from voiceflow_ml.latency.compare import samples_per_arm
-from voiceflow_ml.latency.counting import Count
+from voiceflow_ml.latency.counting import Count, count_violations
 from voiceflow_ml.latency.evalue import BATCHES, DesignEffects, log_e_few, log_e_many
 from voiceflow_ml.latency.plan import fewest_for_breached, fewest_for_met
 
@@ -117,6 +117,16 @@ def test_who_asks_for_more_confidence_decides_less(
         judge(values, limit_ns=limit, quantile=q, confidence=sure, bound=bound).outcome for sure in sorted((one, other))
     )
     assert high in (low, INCONCLUSIVE)
+
+
+@given(st.integers(300, 5_000), st.floats(0, 2), quantiles, st.lists(confidences, min_size=2, max_size=2, unique=True))
+def test_near_the_border_too(samples: int, times: float, p0: float, both: list[float]) -> None:
+    """The same with counts around the one that a quantile on its limit gives, spread evenly."""
+    wrong = min(samples, round(times * p0 * samples))
+    violates = np.diff(np.arange(samples + 1) * wrong // samples) > 0
+    low, high = (count_violations(violates, p0, sure) for sure in sorted(both))
+    assert low.is_met or not high.is_met
+    assert low.is_breached or not high.is_breached
 
 
 @given(st.integers(1, 5_000), st.data(), quantiles, effects, effects, confidences)
