@@ -34,7 +34,7 @@ check: $(VENV)/.ready-to-test ## style, types, layers and bandit only
 	$(BIN)/lint-imports
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive src
 
-audit: $(VENV)/.ready-to-test ## known vulnerabilities of what is installed (needs pypi.org)
+audit: $(VENV)/.ready-to-test ## known vulnerabilities of what is installed (needs the index of vulnerabilities)
 	$(BIN)/python scripts/audit.py
 
 docs: $(VENV)/.ready-to-test ## the site, from docs/ and the docstrings, into site/; a dead link fails it
