@@ -69,3 +69,34 @@ def save_graph(path: Path, graph: onnx.GraphProto) -> Path:
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
     return path
+
+
+def endless_model(path: Path) -> Path:
+    """Write a model: float32 ``x`` [batch, 4] -> ``y``, a loop of 2**63 - 1 rounds. Returns the path."""
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go_on"], ["still_go_on"], "still"),
+            helper.make_node("Relu", ["before"], ["after"], "round"),
+        ],
+        "round",
+        [
+            helper.make_tensor_value_info("number", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("before", TensorProto.FLOAT, ["batch", 4]),
+        ],
+        [
+            helper.make_tensor_value_info("still_go_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("after", TensorProto.FLOAT, ["batch", 4]),
+        ],
+    )
+    graph = helper.make_graph(
+        [helper.make_node("Loop", ["rounds", "true", "x"], ["y"], "loop", body=body)],
+        "endless",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 4])],
+        [
+            numpy_helper.from_array(np.array(2**63 - 1, dtype=np.int64), "rounds"),
+            numpy_helper.from_array(np.array(True), "true"),
+        ],
+    )
+    return save_graph(path, graph)

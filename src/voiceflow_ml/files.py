@@ -6,8 +6,13 @@ import contextlib
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
+
+_SUFFIX = ".part"
+_OLD_S = 3600
+"""No file takes an hour to write: a temporary one that is older is left of a process that was killed."""
 
 
 @contextlib.contextmanager
@@ -21,7 +26,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         Where to write. Removed when the block raises, so no half file stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_SUFFIX)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -46,6 +51,18 @@ def write_text_atomic(path: Path, text: str) -> None:
     with atomic_path(path) as temporary:
         # Test ids and paths may hold bytes that are not UTF-8; escaped, they stay readable, in JSON and out.
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what :func:`atomic_path` left, at any depth of a folder, in processes that were killed over an hour ago.
+
+    Args:
+        folder: where to look; need not be there.
+    """
+    for path in folder.rglob(f".*{_SUFFIX}"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _OLD_S:
+                path.unlink()
 
 
 def hash_file(path: Path) -> str:

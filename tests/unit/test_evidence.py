@@ -31,6 +31,9 @@ def test_a_finding_ends_in_its_remedy_where_it_has_one() -> None:
 
 def test_a_clock_too_coarse_for_the_latency_makes_a_run_invalid() -> None:
     assert timer_finding(step_ns=50, median_ns=1_000) is None
+    stands = timer_finding(step_ns=None, median_ns=0)
+    assert stands is not None
+    assert (stands.severity, stands.fact) == (Severity.INVALID, "the monotonic clock stands still")
     finding = timer_finding(step_ns=50, median_ns=999)
     assert finding is not None
     assert finding.severity is Severity.INVALID

@@ -49,7 +49,7 @@ def test_a_missing_driver_is_an_answer(problem: int, words: str) -> None:
     with FakeNvml(problem=problem).installed():
         assert ask_gpus().problem == words
         assert ask_gpus().gpus == ()
-        assert read_now("GPU-1") == GpuReading()
+        assert read_now("GPU-1") == GpuReading(answered=False)
     assert FakeNvml.missing_driver()._problem == 12
 
 
@@ -87,7 +87,7 @@ def test_gpus_are_found_by_identity_wherever_they_stand() -> None:
     with FakeNvml(FakeGpu(uuid="GPU-a", sm_mhz=[1]), FakeGpu(uuid="GPU-b", sm_mhz=[2])).installed():
         assert [gpu.uuid for gpu in ask_gpus().gpus] == ["GPU-a", "GPU-b"]
         assert read_now("GPU-b").sm_mhz == 2
-        assert read_now("GPU-c") == GpuReading()
+        assert read_now("GPU-c") == GpuReading(answered=False)
 
 
 def test_a_measurement_is_watched_from_before_to_after() -> None:

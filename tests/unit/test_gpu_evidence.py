@@ -173,6 +173,24 @@ def test_what_the_driver_does_not_say_is_said() -> None:
     assert all("unknown" in finding.fact for finding in found)
 
 
+@pytest.mark.parametrize(
+    ("answers", "severity", "fact"),
+    [
+        ("yyn", Severity.INVALID, "the NVIDIA driver stopped answering during the run (1 of 3 times)"),
+        ("yny", Severity.CAUTION, "the NVIDIA driver did not answer 1 of 3 times during the run"),
+        ("nnn", Severity.INVALID, "the NVIDIA driver stopped answering during the run (3 of 3 times)"),
+    ],
+)
+def test_a_driver_that_falls_silent_is_found_out(answers: str, severity: Severity, fact: str) -> None:
+    readings = iter([GpuReading(sm_mhz=1110, answered=answer == "y") for answer in answers])
+    watch = GpuWatch(Gpu("u", "Tesla T4", None, None), lambda _uuid: next(readings))
+    watch.after_block()
+    silent = conduct_findings(watch.record(), T4)[0]
+    assert silent.severity is severity
+    assert silent.fact.startswith(fact)
+    assert "dmesg" in silent.remedy
+
+
 def test_a_target_without_any_clock_is_told_its_own() -> None:
     reading = GpuReading()
     record = GpuRecord(Gpu("u", "n", None, None), reading, reading, (900,), None, 1)

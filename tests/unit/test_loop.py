@@ -204,6 +204,16 @@ def test_an_interrupt_ends_them_all() -> None:
     assert told == []
 
 
+def test_a_clock_that_was_put_back_keeps_nobody_waiting() -> None:
+    service = Service(NS_PER_MS)
+    sampler = Sampler(service, SPREAD, Instruments(service.clock))
+    sampler.begin()
+    sampler.block()
+    service.clock.advance_ns(-3_600 * NS_PER_S)
+    take_turns([sampler], service.clock)
+    assert max(service.slept_ns) <= 2 * NS_PER_S
+
+
 def test_finished_measurements_take_no_further_turn() -> None:
     service = Service(1)
     sampler = Sampler(service, PLAN, Instruments(service.clock))

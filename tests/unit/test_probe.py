@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import itertools
 import platform
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from voiceflow_ml.hardware import probe
@@ -59,5 +62,26 @@ def test_a_machine_is_described_for_a_report() -> None:
     assert facts["Python"] == platform.python_version()
 
 
+def test_a_machine_whose_memory_nobody_tells_is_described_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent() -> None:
+        raise FileNotFoundError(2, "No such file or directory", "/proc/meminfo")
+
+    monkeypatch.setattr(psutil, "virtual_memory", absent)
+    assert probe_machine()["memory"] == "unknown"
+
+
 def test_the_clock_has_a_step() -> None:
-    assert clock_step_ns() >= 1
+    step_ns = clock_step_ns()
+    assert step_ns is not None
+    assert step_ns >= 1
+
+
+def test_a_clock_that_stands_still_has_none_and_one_that_goes_back_has_its_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(probe, "_MOST_READS", 5_000)
+    monkeypatch.setattr(time, "perf_counter_ns", lambda: 7)
+    assert clock_step_ns() is None
+    readings_ns = itertools.count(start=10**9, step=-3)
+    monkeypatch.setattr(time, "perf_counter_ns", lambda: next(readings_ns))
+    assert clock_step_ns() == 3

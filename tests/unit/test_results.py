@@ -40,7 +40,7 @@ from voiceflow_ml.results.assemble import decision, overrule, verdicts_on, withh
 from voiceflow_ml.results.measurement import Measurement
 from voiceflow_ml.results.record import Planned, Result, Session, State, plan_from_json, plan_to_json
 from voiceflow_ml.results.runs import run_from_dict, run_to_dict
-from voiceflow_ml.results.store import ResultStore, read_session, write_atomically
+from voiceflow_ml.results.store import ResultStore, make_folder, read_session, write_atomically
 from voiceflow_ml.sla.objectives import Measuring
 
 
@@ -238,6 +238,25 @@ def test_a_session_is_written_and_read_back_in_the_order_of_its_plan(tmp_path: P
     assert texts(results) == texts(RESULTS)
 
 
+def test_ten_thousand_results_and_more_are_read_in_the_order_of_their_plan(tmp_path: Path) -> None:
+    store = ResultStore(tmp_path)
+    store.write_session(SESSION)
+    for position in (10_001, 1_001, 9_999, 10_000, 2):
+        store.write_result(replace(RESULTS[0], reason=str(position)), position)
+    _, results = read_session(tmp_path)
+    assert [result.reason for result in results] == ["2", "1001", "9999", "10000", "10001"]
+
+
+def test_a_sessions_folder_is_nobody_elses(tmp_path: Path) -> None:
+    wanted = tmp_path / "results" / "20260101T000000Z-7"
+    folders = [make_folder(wanted) for _ in range(3)]
+    assert [folder.name for folder in folders] == [f"20260101T000000Z-7{end}" for end in ("", "-2", "-3")]
+    assert all(folder.is_dir() for folder in folders)
+    (tmp_path / "taken").touch()
+    with pytest.raises(ResultError, match="taken/results/x cannot be written: Not a directory"):
+        make_folder(tmp_path / "taken" / "results" / "x")
+
+
 def test_a_result_may_be_written_again(tmp_path: Path) -> None:
     store = ResultStore(tmp_path)
     store.write_session(SESSION)
@@ -318,7 +337,7 @@ def test_two_writers_and_a_reader_see_whole_files_only(tmp_path: Path) -> None:
     texts = ["a" * 200_000, "b" * 100_000]
     write_atomically(path, texts[0])
     program = (
-        "import sys; from pathlib import Path; from voiceflow_ml.results.store import write_atomically\n"
+        "import sys; from pathlib import Path; from voiceflow_ml.results.store import make_folder, write_atomically\n"
         "for _ in range(20): write_atomically(Path(sys.argv[1]), 'b' * 100_000)"
     )
     source = str(Path(__file__).parents[2] / "src")

@@ -64,13 +64,15 @@ def invalid_reasons(findings: Iterable[Finding]) -> tuple[str, ...]:
     return tuple(finding.sentence for finding in findings if finding.severity is Severity.INVALID)
 
 
-def timer_finding(step_ns: int, median_ns: int) -> Finding | None:
+def timer_finding(step_ns: int | None, median_ns: int) -> Finding | None:
     """Say so when the clock's step is too coarse for the latency; None when it is fine.
 
     Args:
-        step_ns: smallest observed step of the clock.
+        step_ns: smallest observed step of the clock; None when it took none.
         median_ns: median latency of the run.
     """
+    if step_ns is None:
+        return Finding(Severity.INVALID, "the monotonic clock stands still", "measure on a machine whose clock runs")
     if median_ns >= step_ns * FEWEST_CLOCK_STEPS:
         return None
     fact = f"two reads of the clock are at least {step_ns} ns apart, too coarse for a median latency of {median_ns} ns"

@@ -96,12 +96,14 @@ class GpuReading:
         temperature_c: of the chip; proves nothing, is worth reading.
         slowed_ns: reason -> nanoseconds that the clocks were held down for it so far, since the driver was loaded.
         other_pids: compute processes on it that are not ours.
+        answered: whether there was an answer at all: a driver that says nothing of all this is there all the same.
     """
 
     sm_mhz: int | None = None
     temperature_c: int | None = None
     slowed_ns: Mapping[str, int] = field(default_factory=dict)
     other_pids: tuple[int, ...] | None = None
+    answered: bool = True
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,8 @@ class GpuRecord:
         sm_mhz: SM clock right after each block; empty where the driver does not say.
         other_pids: compute processes that were on it at any of the readings; None where the driver does not say.
         span_ns: from the first reading to the last.
+        readings: how often it was asked.
+        unanswered: how often there was no answer at all.
     """
 
     gpu: Gpu
@@ -123,6 +127,8 @@ class GpuRecord:
     sm_mhz: tuple[int, ...]
     other_pids: tuple[int, ...] | None
     span_ns: int
+    readings: int = 0
+    unanswered: int = 0
 
     def slowed_ns(self, reason: str) -> int | None:
         """How long the clocks were held down for a reason; None where the driver does not count it."""

@@ -74,7 +74,20 @@ def conduct_findings(record: GpuRecord, target: Target) -> list[Finding]:
         record: what the GPU did.
         target: what was promised; its boost clock stands in for a default that the driver does not name.
     """
-    return [_clock_finding(record, target), *_slowdown_findings(record), _contention_finding(record)]
+    found = [_clock_finding(record, target), *_slowdown_findings(record), _contention_finding(record)]
+    return [*_silence_findings(record), *found]
+
+
+def _silence_findings(record: GpuRecord) -> list[Finding]:
+    """A driver that was there when the GPU was found, and then was not: what it would have said is nobody's guess."""
+    if not record.unanswered:
+        return []
+    times = f"{record.unanswered} of {record.readings} times"
+    if record.after.answered:
+        fact = f"the NVIDIA driver did not answer {times} during the run"
+        return [Finding(Severity.CAUTION, fact, "look for its errors in the kernel's log (dmesg)")]
+    fact = f"the NVIDIA driver stopped answering during the run ({times}): how the GPU's clocks went on is not known"
+    return [Finding(Severity.INVALID, fact, "look for an Xid error in the kernel's log (dmesg), and measure again")]
 
 
 def _clock_finding(record: GpuRecord, target: Target) -> Finding:

@@ -48,4 +48,6 @@ class GpuWatch:
             sm_mhz=tuple(reading.sm_mhz for reading in between if reading.sm_mhz is not None),
             other_pids=tuple(sorted({pid for group in pids for pid in group})) if pids else None,
             span_ns=self._now_ns() - self._began_ns,
+            readings=len(self._readings),
+            unanswered=sum(not reading.answered for reading in self._readings),
         )

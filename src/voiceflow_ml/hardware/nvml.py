@@ -56,7 +56,7 @@ def ask_gpus() -> GpuProbe:
 
 
 def read_now(uuid: str) -> GpuReading:
-    """Read what a GPU does right now; empty where the driver does not answer at all."""
+    """Read what a GPU does right now; empty, and not answered, where the driver does not answer at all."""
     try:
         with nvml() as binding:
             handle = binding.nvmlDeviceGetHandleByUUID(uuid)
@@ -67,7 +67,7 @@ def read_now(uuid: str) -> GpuReading:
                 other_pids=_other_pids(binding, handle),
             )
     except Exception:
-        return GpuReading()
+        return GpuReading(answered=False)
 
 
 def _ask(binding: Any, question: str, *arguments: Any) -> Any:

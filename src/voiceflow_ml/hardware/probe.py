@@ -12,6 +12,8 @@ from voiceflow_ml.hardware.nvml import ask_gpus
 
 _CPUINFO = Path("/proc/cpuinfo")
 _CLOCK_STEPS = 1_000
+_MOST_READS = 1_000_000
+"""Enough to see several steps of a clock that counts in hundredths of a second."""
 
 
 def probe_gpus() -> GpuProbe:
@@ -24,7 +26,6 @@ def probe_machine() -> dict[str, str]:
     import psutil  # noqa: PLC0415
 
     quota = cpu_quota()
-    memory_gib = psutil.virtual_memory().total / 2**30
     return {
         "CPU": _cpu_model(),
         "logical cores": str(psutil.cpu_count() or UNKNOWN),
@@ -32,10 +33,20 @@ def probe_machine() -> dict[str, str]:
         "CPU quota": "none" if quota is None else f"{quota:g} CPUs",
         "CPU governor": governor() or UNKNOWN,
         "CPU instructions": " ".join(cpu_flags()) or UNKNOWN,
-        "memory": f"{memory_gib:.1f} GiB",
+        "memory": _memory(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "Python": platform.python_version(),
     }
+
+
+def _memory() -> str:
+    import psutil  # noqa: PLC0415
+
+    try:
+        return f"{psutil.virtual_memory().total / 2**30:.1f} GiB"
+    except Exception:
+        # Without /proc it raises whatever comes of a file that is not there.
+        return UNKNOWN
 
 
 def _cpu_model(cpuinfo: Path = _CPUINFO) -> str:
@@ -48,16 +59,18 @@ def _cpu_model(cpuinfo: Path = _CPUINFO) -> str:
     return platform.processor() or UNKNOWN
 
 
-def clock_step_ns() -> int:
-    """Least distance of two successive reads of the monotonic clock that differ, in nanoseconds.
+def clock_step_ns() -> int | None:
+    """Least distance of two successive reads of the monotonic clock that differ, in nanoseconds; None: it stands still.
 
     The clock's own step or the cost of reading it, whichever is larger: both blur a short latency.
     """
     steps_ns: list[int] = []
     last_ns = time.perf_counter_ns()
-    while len(steps_ns) < _CLOCK_STEPS:
+    for _ in range(_MOST_READS):
         now_ns = time.perf_counter_ns()
         if now_ns != last_ns:
-            steps_ns.append(now_ns - last_ns)
+            steps_ns.append(abs(now_ns - last_ns))
             last_ns = now_ns
-    return min(steps_ns)
+        if len(steps_ns) == _CLOCK_STEPS:
+            break
+    return min(steps_ns, default=None)

@@ -70,7 +70,8 @@ def take_turns(
     running = [sampler for sampler in samplers if not sampler.finished]
     while running:
         sampler = min(running, key=lambda one: one.due_ns)
-        clock.sleep_ns(sampler.due_ns - clock.now_ns())
+        # Of a clock that was put back the next block would be due for ever.
+        clock.sleep_ns(min(sampler.due_ns - clock.now_ns(), sampler.longest_wait_ns))
         try:
             sampler.block()
         except Exception as error:
@@ -117,8 +118,8 @@ def measure_pair(
     while not first.finished and not second.finished:
         pair = [first, second]
         order.shuffle(pair)
-        due_ns = max(first.due_ns, second.due_ns)
-        instruments.clock.sleep_ns(due_ns - instruments.clock.now_ns())
+        later = max(pair, key=lambda one: one.due_ns)
+        instruments.clock.sleep_ns(min(later.due_ns - instruments.clock.now_ns(), later.longest_wait_ns))
         for sampler in pair:
             sampler.block()
     # Out of samples they are at once; out of time, one may be a block before the other.

@@ -100,6 +100,7 @@ class Sampler:
         self.plan = plan
         self.stopped_by = ""
         self.due_ns = 0
+        self.longest_wait_ns = 0
         self._call, self._instruments = call, instruments
         self._decided, self._watch, self._cold_calls = decided, watch, dict(cold_calls or {})
         self._time_budget_ns = plan.time_budget_ns if time_budget_ns is None else time_budget_ns
@@ -150,7 +151,7 @@ class Sampler:
         gap_ns = round(self._gap_ns * self._random.uniform(0.5, 1.5))
         if not self.stopped_by and elapsed_ns + gap_ns >= self._time_budget_ns:
             self.stopped_by = "time"
-        self.due_ns = end_ns + gap_ns
+        self.due_ns, self.longest_wait_ns = end_ns + gap_ns, gap_ns
 
     def run(self) -> Run:
         """What was recorded. Needs at least one block."""

@@ -186,6 +186,8 @@ def pytest_runtest_makereport(
     return report
 
 
+# First of all plugins: pytest's own junit.xml raises where it cannot be written, and nobody is asked after that.
+@pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Write the final report; a run that measured nothing, or lost a result, is not green."""
     ledger = session.config.stash.get(LEDGER, None)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from voiceflow_ml.errors import ResultError
+from voiceflow_ml.files import remove_leftovers
 from voiceflow_ml.pytest_plugin.ci import publish
 from voiceflow_ml.pytest_plugin.comparing import baseline_problems
 from voiceflow_ml.pytest_plugin.exit_status import MEANINGS, ExitStatus, Failed, exit_status
@@ -45,6 +46,10 @@ class Ledger:
         self.results: dict[str, Result] = {}
         self._problems: list[str] = []
         self._write_problem = ""
+        self._has_folder = False
+        # What an interrupt, or a disk that was full for a while, kept from being written: the next write tries again.
+        self._unwritten: dict[str, Result] = {}
+        self._cut_short = False
         self._publisher: Publisher | None = None
         self._reported: set[str] = set()
         self._failures: set[Failed] = set()
@@ -124,11 +129,15 @@ class Ledger:
         """What went wrong beside the tests, one sentence each; any turns the run red."""
         return (*filter(None, [self._write_problem]), *self._problems)
 
+    def cut_short(self) -> None:
+        """Take note that the session is being ended before its tests are."""
+        self._cut_short = True
+
     def finish(self, exitstatus: int) -> int:
         """Write the final report and return the exit status of the run."""
         if self.session is not None:
             ended = exitstatus not in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
-            self.session = replace(self.session, finished=ended)
+            self.session = replace(self.session, finished=ended and not self._cut_short)
             self._write(None)
             planned = {entry.node_id for entry in self.session.planned}
             self._problems += baseline_problems(self._settings, [entry.model for entry in self.session.planned])
@@ -161,24 +170,38 @@ class Ledger:
     def _write(self, result: Result | None) -> None:
         """Write one result, or the session's record when there is none, and the report."""
         from voiceflow_ml.reporting.publish import Publisher  # noqa: PLC0415
-        from voiceflow_ml.results.store import ResultStore  # noqa: PLC0415
 
         if self.session is None:
             return
         if self._publisher is None:
             self._publisher = Publisher(self.report_path, self._config.rootpath / TEMPLATE_FOLDER)
-        store = ResultStore(self.results_folder)
+        if result is not None:
+            self._unwritten[result.planned.node_id] = result
         try:
-            if result is None:
-                store.write_session(self.session)
-            else:
-                order = [planned.node_id for planned in self.session.planned]
-                store.write_result(result, order.index(result.planned.node_id))
-            problem = self._publisher.publish(self.session, self.ordered_results())
+            self._store(self.session, with_session=result is None)
+            self._write_problem = self._publisher.publish(self.session, self.ordered_results())
         except ResultError as error:
-            problem = str(error)
-        # What keeps one file from being written keeps the next: the first sentence says it all.
-        self._write_problem = self._write_problem or problem
+            self._write_problem = str(error)
+
+    def _store(self, session: Session, *, with_session: bool) -> None:
+        """Write the session's record, if it is new or was not written yet, and each result that is not on disk.
+
+        Raises:
+            ResultError: something cannot be written; what has not been is kept for the next time.
+        """
+        from voiceflow_ml.results.store import ResultStore, make_folder  # noqa: PLC0415
+
+        if not self._has_folder:
+            remove_leftovers(self._settings.report_folder)
+            self.results_folder = make_folder(self.results_folder)
+            self._has_folder = True
+        store = ResultStore(self.results_folder)
+        if with_session or not store.has_session:
+            store.write_session(session)
+        order = [planned.node_id for planned in session.planned]
+        for node_id, result in tuple(self._unwritten.items()):
+            store.write_result(result, order.index(node_id))
+            del self._unwritten[node_id]
 
     def ordered_results(self) -> tuple[Result, ...]:
         """The results so far in the order of the plan, however they arrived."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,7 @@ from voiceflow_ml.errors import ConfigError
 from voiceflow_ml.pytest_plugin.companions import companions_of, sampling_plan
 from voiceflow_ml.pytest_plugin.comparing import Baseline, compare_with, find_baseline
 from voiceflow_ml.pytest_plugin.handover import Handover, handover_of
+from voiceflow_ml.pytest_plugin.hang import HangWatch
 from voiceflow_ml.pytest_plugin.judging import judge_run
 from voiceflow_ml.pytest_plugin.proving import spec_of, start_watch
 from voiceflow_ml.pytest_plugin.state import (
@@ -105,6 +107,7 @@ class _Member:
     watch: MachineWatch | None = None
     sampler: Sampler | None = None
     failure: BaseException | None = None
+    hang_watch: HangWatch | None = None
 
     @property
     def model(self) -> Any:
@@ -121,9 +124,11 @@ class _Member:
         return source_findings(spec, self.model, self.handover.arguments)
 
     def bind(self, arguments: tuple[object, ...]) -> Callable[[], object]:
-        """The call with these arguments."""
         function = self.handover.function
-        return self.model.bind(*arguments) if self.model is not None else (lambda: function(*arguments))
+        return self.watched(self.model.bind(*arguments) if self.model is not None else lambda: function(*arguments))
+
+    def watched(self, call: Callable[[], Any]) -> Callable[[], Any]:
+        return self.hang_watch.watched(self.item, call) if self.hang_watch is not None else call
 
 
 def _measure_all(members: list[_Member]) -> list[Measurement | BaseException]:
@@ -139,7 +144,10 @@ def _measure_all(members: list[_Member]) -> list[Measurement | BaseException]:
 
     config, mine = members[0].item.config, members[0].assignment
     live = LiveLine(config)
-    with live, device_lock("cuda" if mine.target.is_cuda else "cpu", lambda text: live.say(mine.promise.label, text)):
+    lock = device_lock("cuda" if mine.target.is_cuda else "cpu", lambda text: live.say(mine.promise.label, text))
+    with live, lock, HangWatch.of(config) as watch:
+        for member in members:
+            member.hang_watch = watch
         _sample(members, config.stash[SETTINGS], live)
         return [_finish(member, config.stash[SETTINGS], live, len(members)) for member in members]
 
@@ -160,7 +168,8 @@ def _sample(members: list[_Member], settings: Settings, live: LiveLine) -> None:
             try:
                 # Before anything is measured: a baseline that cannot be used must not cost a measurement.
                 arguments = member.handover.arguments
-                member.roofline = possible_floor(member.model, arguments, member.assignment.promise)
+                floor = partial(possible_floor, member.model, arguments, member.assignment.promise)
+                member.roofline = member.watched(floor)()
                 member.baseline = find_baseline(member.assignment, member.model, arguments, settings)
                 member.watch = start_watch(member.item.config, member.assignment.target)
                 member.item.stash[STARTED_AT] = datetime.now(UTC).isoformat(timespec="seconds")
@@ -213,10 +222,10 @@ def _finish(member: _Member, settings: Settings, live: LiveLine, group_size: int
     if member.failure is not None or member.sampler is None or member.watch is None:
         return member.failure or RuntimeError("nothing was measured")
     assignment, model, handover, floor = member.assignment, member.model, member.handover, member.roofline
-    run = member.sampler.run()
-    verdicts = judge_run(run, member.plan, assignment.promise, settings)
     others = {"measured in turns with": f"{group_size - 1} others"} if group_size > 1 else {}
     try:
+        run = member.sampler.run()
+        verdicts = judge_run(run, member.plan, assignment.promise, settings)
         proofs = member.watch.findings()
         proofs += member.source_findings()
         against = None

@@ -15,7 +15,7 @@ import pytest
 from voiceflow_ml.errors import ConfigError, UnitError
 from voiceflow_ml.hardware.git import GIT
 from voiceflow_ml.hardware.targets import CPU, TARGETS, Catalogue, Target
-from voiceflow_ml.pytest_plugin import known_targets
+from voiceflow_ml.pytest_plugin import hang, known_targets
 from voiceflow_ml.pytest_plugin.claims import add_claims_option
 from voiceflow_ml.pytest_plugin.integrity import add_base_option
 from voiceflow_ml.units import parse_duration_ns
@@ -81,6 +81,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     _add_how_it_is_measured(group)
     _add_what_follows(group)
     add_base_option(group)
+    hang.add_hang_option(group)
     known_targets.add_remote_option(group)
     add_claims_option(group)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from voiceflow_ml.errors import ResultError
 from voiceflow_ml.reporting.charts import charts_by_part
@@ -88,6 +90,7 @@ def fill_template(
         keep_trailing_newline=True,
         autoescape=html,  # noqa: S701 - Markdown is not HTML; the md filter escapes what needs it
         finalize=_plain_line if html else None,
+        bytecode_cache=_compiled(),
     )
     environment.filters.update(filters)
     try:
@@ -99,6 +102,28 @@ def fill_template(
         # A template is a program of the user's: whatever it raises is about the template.
         reason = f"{_place(error, name)}: {one_line(str(error)) or type(error).__name__}"
         raise ResultError(f"report template {reason} (delete the file to use the packaged one)") from None
+
+
+@cache
+def _compiled() -> Any:
+    """Compiled templates of this process: a report is rendered after every result, its templates do not change."""
+    from jinja2 import BytecodeCache  # noqa: PLC0415
+
+    class Compiled(BytecodeCache):
+        """In memory, by name and text: a template that was edited is another one."""
+
+        def __init__(self) -> None:
+            self._code: dict[tuple[str, str], bytes] = {}
+
+        def load_bytecode(self, bucket: Any) -> None:
+            code = self._code.get((bucket.key, bucket.checksum))
+            if code is not None:
+                bucket.bytecode_from_string(code)
+
+        def dump_bytecode(self, bucket: Any) -> None:
+            self._code[bucket.key, bucket.checksum] = bucket.bytecode_to_string()
+
+    return Compiled()
 
 
 def _plain_line(value: object) -> object:

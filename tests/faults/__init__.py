@@ -1,0 +1,1 @@
+"""Faults planted in whole runs of pytest: whatever ends a run, nothing that had finished is lost."""
