@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
@@ -94,8 +95,13 @@ def _coarse() -> None:
     mock.patch.object(time, "perf_counter_ns", _stepping(time.perf_counter_ns)).start()
 
 
+def _one_second() -> int:
+    # No mock: it is read a million times.
+    return 1_000_000_000
+
+
 def _standing() -> None:
-    mock.patch.object(time, "perf_counter_ns", return_value=1_000_000_000).start()
+    mock.patch.object(time, "perf_counter_ns", _one_second).start()
 
 
 def same_name_twice(folder: Path) -> Survived:
@@ -135,9 +141,15 @@ def test_last(latency, target):
 _ON_GPU = "test_last.py::test_last[cuda-t4]"
 
 
+# For as long as the process lives: one that nobody holds any more takes its driver away.
+_INSTALLED: list[AbstractContextManager[FakeNvml]] = []
+
+
 def _driver() -> FakeNvml:
     driver = FakeNvml(FakeGpu())
-    driver.installed().__enter__()
+    installed = driver.installed()
+    installed.__enter__()
+    _INSTALLED.append(installed)
     return driver
 
 

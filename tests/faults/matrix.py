@@ -14,8 +14,11 @@ from typing import Any
 
 from tests.faults import crowds, disks, kills, machines, models, signals
 from tests.faults.row import LostError, NotHereError, Row
+from tests.faults.table import render
 from voiceflow_ml.files import write_text_atomic
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
+_BEGIN, _END = "<!-- voiceflow:begin fault-matrix -->", "<!-- voiceflow:end -->"
 RESULTS = Path(__file__).with_name("results.json")
 ROWS: tuple[Row, ...] = (*kills.ROWS, *signals.ROWS, *disks.ROWS, *models.ROWS, *machines.ROWS, *crowds.ROWS)
 
@@ -62,6 +65,13 @@ def _write_down(entry: dict[str, Any]) -> None:
         "rows": [entries[row.id] for row in ROWS if row.id in entries],
     }
     write_text_atomic(RESULTS, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    _fill_document(content)
+
+
+def _fill_document(content: dict[str, Any]) -> None:
+    head, begin, rest = DOCUMENT.read_text(encoding="utf-8").partition(_BEGIN)
+    _, end, tail = rest.partition(_END)
+    write_text_atomic(DOCUMENT, f"{head}{begin}\n\n{render(content)}\n\n{end}{tail}")
 
 
 def read_results() -> dict[str, dict[str, Any]]:

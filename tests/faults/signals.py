@@ -57,8 +57,8 @@ ROWS = (
     _interrupted("4", "before the rename of a result", _RENAMING),
     _interrupted("5", "half of a report written", _REPORTING),
     Row(
-        "ctrl-c-6", "Ctrl-C", "books about to be closed", "all results on disk; pytest itself ends as it does",
-        lambda folder: _sent(_CLOSING, signal.SIGINT, folder, exit_status=_INTERRUPTED),
+        "ctrl-c-6", "Ctrl-C", "books about to be closed", "all results on disk; pytest ends by the signal",
+        lambda folder: _sent(_CLOSING, signal.SIGINT, folder, exit_status=-signal.SIGINT),
     ),
     _terminated("1", "inside a block", _MEASURING),
     _terminated("2", "half of a result written", _WRITING),

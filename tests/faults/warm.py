@@ -54,7 +54,13 @@ def _become(
         before()
     import pytest  # noqa: PLC0415
 
-    code = int(pytest.main(arguments))
+    try:
+        code = int(pytest.main(arguments))
+    except KeyboardInterrupt:
+        # As the interpreter ends that nobody caught it in.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+        raise
     sys.stdout.flush()
     sys.stderr.flush()
     # What follows in the interpreter's end is this module's process, and not a run's.

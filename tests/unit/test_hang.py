@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import threading
 from collections.abc import Callable, Iterator
 from typing import cast
 
 import pytest
 
-from voiceflow_ml.pytest_plugin.hang import HangWatch
+from voiceflow_ml.pytest_plugin.hang import HangWatch, _parse_limit
 
 ITEM = cast(pytest.Item, object())
 MS = 1_000_000
@@ -60,3 +61,9 @@ def test_what_a_call_returns_and_raises_passes_through() -> None:
         assert watch.watched(ITEM, lambda: 7)() == 7
         with pytest.raises(ZeroDivisionError):
             watch.watched(ITEM, lambda: 1 // 0)()
+
+
+def test_a_limit_that_is_none_is_refused_with_its_text() -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="soon"):
+        _parse_limit("soon")
+    assert _parse_limit("60s") == 60_000 * MS
