@@ -56,6 +56,21 @@ def test_a_call_is_itself_without_a_limit_and_when_it_times_itself() -> None:
     assert HangWatch(MS, Seen()).watched(ITEM, timed) is timed
 
 
+def test_a_call_that_is_more_than_one_inference_gets_more_time() -> None:
+    seen, let_go = Seen(), threading.Event()
+    with HangWatch(20 * MS, seen) as watch:
+        patient = watch.watched(ITEM, let_go.wait, patience=1_000_000)
+        thread = threading.Thread(target=patient)
+        thread.start()
+        assert not seen.event.wait(0.5)
+        let_go.set()
+        thread.join()
+        # And the next has the usual limit again.
+        threading.Thread(target=watch.watched(ITEM, threading.Event().wait), daemon=True).start()
+        assert seen.event.wait(60)
+    assert seen.told == [(ITEM, 1)]
+
+
 def test_what_a_call_returns_and_raises_passes_through() -> None:
     with HangWatch(3_600_000 * MS, Seen()) as watch:
         assert watch.watched(ITEM, lambda: 7)() == 7

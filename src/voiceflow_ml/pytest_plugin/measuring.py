@@ -19,7 +19,7 @@ from voiceflow_ml.errors import ConfigError
 from voiceflow_ml.pytest_plugin.companions import companions_of, sampling_plan
 from voiceflow_ml.pytest_plugin.comparing import Baseline, compare_with, find_baseline
 from voiceflow_ml.pytest_plugin.handover import Handover, handover_of
-from voiceflow_ml.pytest_plugin.hang import HangWatch
+from voiceflow_ml.pytest_plugin.hang import MANY_LIMITS, HangWatch
 from voiceflow_ml.pytest_plugin.judging import judge_run
 from voiceflow_ml.pytest_plugin.proving import spec_of, start_watch
 from voiceflow_ml.pytest_plugin.state import (
@@ -127,8 +127,8 @@ class _Member:
         function = self.handover.function
         return self.watched(self.model.bind(*arguments) if self.model is not None else lambda: function(*arguments))
 
-    def watched(self, call: Callable[[], Any]) -> Callable[[], Any]:
-        return self.hang_watch.watched(self.item, call) if self.hang_watch is not None else call
+    def watched(self, call: Callable[[], Any], patience: int = 1) -> Callable[[], Any]:
+        return self.hang_watch.watched(self.item, call, patience) if self.hang_watch is not None else call
 
 
 def _measure_all(members: list[_Member]) -> list[Measurement | BaseException]:
@@ -169,7 +169,7 @@ def _sample(members: list[_Member], settings: Settings, live: LiveLine) -> None:
                 # Before anything is measured: a baseline that cannot be used must not cost a measurement.
                 arguments = member.handover.arguments
                 floor = partial(possible_floor, member.model, arguments, member.assignment.promise)
-                member.roofline = member.watched(floor)()
+                member.roofline = member.watched(floor, MANY_LIMITS)()
                 member.baseline = find_baseline(member.assignment, member.model, arguments, settings)
                 member.watch = start_watch(member.item.config, member.assignment.target)
                 member.item.stash[STARTED_AT] = datetime.now(UTC).isoformat(timespec="seconds")
