@@ -107,7 +107,7 @@ def _in_a_worker(folder: Path, fault: str, *options: str, says: str) -> Survived
     assert says in reason, reason
     project.mend()
     check_next(project)
-    return Survived(finished, ended.exit_status, reason.partition(";")[0])
+    return Survived(finished, ended.exit_status, reason.splitlines()[-1].partition(";")[0])
 
 
 def hang(folder: Path) -> Survived:

@@ -19,7 +19,18 @@ def render(results: dict[str, Any]) -> str:
     heads = ("id", "fault", "where", "finished", "lost", "exit status", "what holds, beside nothing lost", "")
     lines = [heads, ("---", "---", "---", "--:", "--:", "--:", "---", "---"), *map(_line, rows)]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"{summary(rows)}\n\n{table}"
+    return "\n\n".join([summary(rows), *_measured(rows), table])
+
+
+def _measured(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """What took how long, and how much memory: stated, and not asserted."""
+    return [_cost(row) for row in rows if "render_s" in row.get("measured", {})]
+
+
+def _cost(row: dict[str, Any]) -> str:
+    measured = row["measured"]
+    took = f"{measured['render_s']:.0f} s and a peak of {measured['peak_bytes'] / 2**20:.0f} MiB"
+    return f"{row['id']}: {row['fault']} ({row['planted']}) were rendered again in {took}, beside other work."
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> str:
