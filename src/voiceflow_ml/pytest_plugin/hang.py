@@ -107,7 +107,8 @@ class HangWatch:
             try:
                 return watched()
             finally:
-                self._patience = 1
+                # It is none of the inferences that came back.
+                self._patience, self._returned = 1, self._returned - 1
 
         return watched if patience == 1 else patient
 
