@@ -31,7 +31,7 @@ def judged(dependencies: Sequence[Mapping[str, Any]]) -> tuple[int, list[str]]:
     if found:
         return VULNERABLE, lines
     if not asked:
-        lines.append("NOT DONE: the package index has no vulnerability data; run this where the public index can be reached")
+        lines.append("NOT DONE: this index has no vulnerability data; run it where the public one can be reached")
         return NOT_DONE, lines
     return CLEAN, lines
 

@@ -27,11 +27,11 @@ from benchmarks.soak.chart import draw
 from benchmarks.soak.plan import QUICK, Plan
 from benchmarks.soak.run import soak
 from benchmarks.soak.run_state import FINISHED
-from benchmarks.soak.table import DOCS, render, write_page
+from benchmarks.soak.table import PAGE, render, write_page
 from benchmarks.soak.verdict import MIB, is_reached
 from voiceflow_ml.files import write_text_atomic
 
-PICTURE = DOCS / "examples" / "soak.svg"
+PICTURE = PAGE.parent / "examples" / "soak.svg"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

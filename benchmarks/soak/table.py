@@ -15,7 +15,7 @@ from benchmarks.soak.verdict import Results, goals
 from voiceflow_ml.units import format_count, format_ns
 
 RESULTS = Path(__file__).with_name("results.json")
-DOCS = Path(__file__).parents[2] / "docs"
+PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 BLOCK = "soak"
 _WORDS = {True: "reached", False: "**missed**", None: "undecided"}
 _GROUPS = {
@@ -27,18 +27,9 @@ _GROUPS = {
 _NAMES = {"infer": "inference", "diarize": "diarization", "chunk": "chunk of a stream"}
 
 
-def page() -> Path:
-    """The page that has the block: joined with the rest on reliability, or by itself."""
-    return next(path for path in (DOCS / "reliability.md", DOCS / "reliability-soak.md") if _has_block(path))
-
-
-def _has_block(path: Path) -> bool:
-    return path.is_file() and f"<!-- voiceflow:begin {BLOCK} -->" in path.read_text(encoding="utf-8")
-
-
 def write_page(results: Results) -> None:
     """Fill the page."""
-    fill_page(page(), BLOCK, render(results))
+    fill_page(PAGE, BLOCK, render(results))
 
 
 def render(results: Results) -> str:

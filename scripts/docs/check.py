@@ -107,7 +107,7 @@ def main(arguments: list[str]) -> int:
     """Print what is wrong; the exit status is 1 if anything is."""
     found = list(problems(Path(arguments[0]), Path.cwd()))
     for problem in found:
-        print(problem)  # noqa: T201
+        print(problem)
     return 1 if found else 0
 
 

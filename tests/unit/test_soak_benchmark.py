@@ -20,7 +20,7 @@ from benchmarks.soak.learning import check_apart
 from benchmarks.soak.material import Bad, asks, fingerprint_of, stream_fingerprint
 from benchmarks.soak.plan import QUICK
 from benchmarks.soak.run_state import FINISHED, INTERRUPTED
-from benchmarks.soak.table import BLOCK, RESULTS, page, render
+from benchmarks.soak.table import BLOCK, PAGE, RESULTS, render
 from benchmarks.soak.traffic import request, streams
 from benchmarks.soak.verdict import goals, is_reached, memory_of
 
@@ -439,6 +439,6 @@ def test_the_picture_is_the_same_for_the_same_results_and_shows_every_quantity()
 
 def test_the_page_and_the_picture_show_the_committed_run() -> None:
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
-    assert block_of(page().read_text(encoding="utf-8"), BLOCK) == render(results)
+    assert block_of(PAGE.read_text(encoding="utf-8"), BLOCK) == render(results)
     assert PICTURE.read_text(encoding="utf-8") == draw(results).standalone()
     assert is_reached(results)

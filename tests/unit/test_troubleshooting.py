@@ -30,7 +30,7 @@ from voiceflow_ml.latency import judge
 from voiceflow_ml.registry.versions import parse_version
 from voiceflow_ml.remote.cluster import check_address
 from voiceflow_ml.results.sources import read_source
-from voiceflow_ml.service.admin import check_token
+from voiceflow_ml.service.access import check_token
 from voiceflow_ml.sla.load import parse_sla
 
 ROOT = Path(__file__).parents[2]
