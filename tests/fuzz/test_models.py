@@ -12,7 +12,7 @@ from tests.fuzz.models.ways import FATE, GATES, WAYS
 from tests.fuzz.table import RESULTS, render
 
 _LEAST_REFUSED = 200
-_EVERY = 40
+_EVERY = 80
 
 
 def test_the_corpus_by_the_ways_that_let_a_strangers_model_in() -> None:
