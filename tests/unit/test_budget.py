@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from tests.unit.messages import exactly
 from voiceflow_ml.errors import SampleError
-from voiceflow_ml.latency.budget import Budget, DeclaredStage, MeasuredStage, Stage, add_up
+from voiceflow_ml.latency.budget import DRAWS, Budget, DeclaredStage, MeasuredStage, Stage, add_up
 from voiceflow_ml.latency.quantiles import Samples, percentile
 
 MS = 1_000_000
@@ -105,6 +108,46 @@ def test_too_few_samples_bound_nothing() -> None:
     assert add_up([hundred, DeclaredStage("d", 1, 5)], 0.99).ceiling_ns == 104, "a declared range needs no tail"
 
 
+def test_a_tail_goes_whole_to_the_stage_that_needs_it() -> None:
+    declared, hundred = DeclaredStage("d", 1, 5), even(100, 1, 100)
+    assert add_up([declared, hundred], 0.99).ceiling_ns == 104
+    # The first has samples enough for any share of the tail, but none for no share at all.
+    steady, steep = MeasuredStage("s", [5] * 40_000), MeasuredStage("t", np.arange(40_000) ** 2)
+    budget = add_up([steady, steep], 0.99)
+    # One piece of 200, two samples of 40 000, stays with the first.
+    assert [part.ceiling_ns for part in budget.parts] == [5, (40_000 - 399) ** 2]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A stage of which every simulated duration is given."""
+
+    name: str
+    durations_ns: NDArray[np.float64]
+
+    def draw_ns(self, generator: np.random.Generator, count: int) -> NDArray[np.float64]:
+        del generator
+        return self.durations_ns[:count]
+
+    def ceiling_ns(self, tails: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.full(tails.shape, np.inf)
+
+
+@pytest.mark.parametrize(
+    ("quantile", "first", "last"),
+    # A fifth of the way to the nearer end, on both sides of the nearest rank.
+    [(0.5, 39_999, 59_999), (0.99, 98_799, 99_199), (0.01, 799, 1_199), (0.999_99, 99_997, 99_999)],
+)
+def test_a_share_is_a_mean_over_the_sums_around_the_quantile(quantile: float, first: int, last: int) -> None:
+    sums_ns = np.arange(DRAWS, dtype=np.float64) * 1_000
+    # All sums but those in reach are the second stage's alone, and then only the outermost in reach.
+    for kept, share in ((slice(first, last + 1), 0), ([first, last], (first + last) / (last - first + 1) * 1_000)):
+        second_ns = sums_ns.copy() if share == 0 else np.zeros(DRAWS)
+        second_ns[kept] = 0 if share == 0 else sums_ns[kept]
+        budget = add_up([Written("a", sums_ns - second_ns), Written("b", second_ns)], quantile)
+        assert budget.parts[1].independent_ns == pytest.approx(share, abs=1)
+
+
 def test_the_same_seed_gives_the_same_budget_and_another_hardly_another() -> None:
     stages: list[Stage] = [DeclaredStage("d", MS, 2 * MS), even(2_000, MS, 9 * MS)]
     first, again, other = add_up(stages, 0.99), add_up(stages, 0.99), add_up(stages, 0.99, seed=1)
@@ -128,12 +171,12 @@ def test_stages_that_take_no_time_take_no_part() -> None:
 
 
 def test_what_makes_no_sense_is_refused() -> None:
-    with pytest.raises(SampleError, match="no stages"):
+    with pytest.raises(SampleError, match=exactly("a budget of no stages does not exist; name at least one")):
         add_up([], 0.99)
-    with pytest.raises(SampleError, match="quantile must lie strictly between 0 and 1, got 1"):
+    with pytest.raises(SampleError, match=exactly("quantile must lie strictly between 0 and 1, got 1.0")):
         add_up([DeclaredStage("a", 0, 1)], 1.0)
     with pytest.raises(SampleError, match="no samples"):
         add_up([MeasuredStage("a", [])], 0.99)
     for low, high in ((5, 1), (-1, 1)):
-        with pytest.raises(SampleError, match="cannot take from"):
+        with pytest.raises(SampleError, match=exactly(f"a cannot take from {low} ns to {high} ns: low comes first")):
             DeclaredStage("a", low, high)

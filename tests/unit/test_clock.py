@@ -80,3 +80,21 @@ def test_the_real_clock_has_reached_the_time_that_it_waited_for() -> None:
     until_ns = clock.now_ns() + 300_000
     clock.wait_until_ns(until_ns)
     assert clock.now_ns() >= until_ns
+
+
+def test_a_sleep_is_as_long_as_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept_s: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept_s.append)
+    for duration_ns in (-5, 0, 1, 1_500_000_000):
+        SystemClock().sleep_ns(duration_ns)
+    assert slept_s == [1e-9, 1.5]
+
+
+def test_the_end_of_a_precise_wait_is_spent_awake(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, slept_s, readings = SystemClock(), [], iter(range(1_000, 2_000_000, 100_000))
+    monkeypatch.setattr(time, "sleep", slept_s.append)
+    clock.now_ns = lambda: next(readings)
+    clock.wait_until_ns(501_000)
+    # Asleep until 200 us before: 300 us after the first reading. Awake until the reading that is the time itself.
+    assert slept_s == [0.0003]
+    assert next(readings) == 601_000

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.messages import exactly
 from voiceflow_ml.errors import SampleError
 from voiceflow_ml.latency import Mode, SamplingPlan
 from voiceflow_ml.latency.plan import fewest_for_breached, fewest_for_met, planned_looks, sample_budget
@@ -80,15 +81,15 @@ def test_looks_ascend_and_hold_every_minimum_and_the_budget(quantiles: list[floa
 
 
 def test_looks_need_a_quantile_that_makes_sense() -> None:
-    with pytest.raises(SampleError, match="at least one quantile"):
+    with pytest.raises(SampleError, match=exactly("a run needs at least one quantile to be judged")):
         planned_looks([])
-    with pytest.raises(SampleError, match="quantile must lie strictly between 0 and 1, got 99"):
+    with pytest.raises(SampleError, match=exactly("quantile must lie strictly between 0 and 1, got 99")):
         planned_looks([99])
 
 
 @pytest.mark.parametrize("looks", [(), (0,), (-1, 5), (5, 5), (10, 5)])
 def test_looks_must_ascend(looks: tuple[int, ...]) -> None:
-    with pytest.raises(SampleError, match="looks must be ascending positive sample counts, got"):
+    with pytest.raises(SampleError, match=exactly(f"looks must be ascending positive sample counts, got {looks}")):
         SamplingPlan(looks=looks, aimed_samples=10)
 
 
@@ -106,7 +107,7 @@ def test_looks_must_ascend(looks: tuple[int, ...]) -> None:
 )
 def test_a_plan_that_makes_no_sense_is_refused(name: str, value: float, least: int) -> None:
     options: dict[str, Any] = {"looks": (10,), "aimed_samples": 10, name: value}
-    with pytest.raises(SampleError, match=f"{name} must be at least {least}, got {value}"):
+    with pytest.raises(SampleError, match=exactly(f"{name} must be at least {least}, got {value}")):
         SamplingPlan(**options)
 
 
@@ -120,7 +121,7 @@ def test_a_plan_that_makes_no_sense_is_refused(name: str, value: float, least: i
     ],
 )
 def test_an_interval_belongs_to_a_schedule(mode: Mode, interval_ns: int, message: str) -> None:
-    with pytest.raises(SampleError, match=message):
+    with pytest.raises(SampleError, match=exactly(message)):
         SamplingPlan(looks=(10,), aimed_samples=10, mode=mode, interval_ns=interval_ns)
 
 
@@ -173,3 +174,12 @@ def test_a_span_that_is_asked_for_is_taken_as_it_is() -> None:
 
 def test_a_single_block_needs_no_division_by_zero_gaps() -> None:
     assert SamplingPlan(looks=(5,), aimed_samples=5).gap_ns(0) == 10 * NS_PER_S
+
+
+def test_the_least_of_each_value_is_allowed() -> None:
+    plan = SamplingPlan((1,), 1, Mode.PACED, 1, pilot_calls=1, block_calls=1, settling_calls=0, time_budget_ns=0)
+    assert (plan.interval_ns, plan.looks) == (1, (1,))
+
+
+def test_a_run_that_is_longer_than_its_span_has_gaps_of_exactly_nothing() -> None:
+    assert SamplingPlan(looks=(20,), aimed_samples=20).gap_ns(100 * NS_PER_S) == 0

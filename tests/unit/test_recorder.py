@@ -208,4 +208,5 @@ def test_a_sample_takes_forty_bytes_at_most_with_all_that_is_kept_beside_it() ->
     recorder = recorder_of(counting(Service(1)), capacity=capacity, blocks=capacity // block_calls)
     held = [value for value in vars(recorder).values() if isinstance(value, np.ndarray)]
     assert len(held) == 6
+    assert {array.dtype for array in held} == {np.dtype(np.int64)}
     assert sum(array.nbytes for array in held) <= 40 * capacity

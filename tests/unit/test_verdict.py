@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tests.unit.messages import exactly
 from voiceflow_ml.errors import SampleError
 from voiceflow_ml.latency import Bound, ClockChannel, Outcome, Verdict, judge
 from voiceflow_ml.latency.evalue import log_e_few, log_e_many
@@ -215,11 +216,11 @@ def test_growing_prefixes_are_decided_once_and_for_all() -> None:
 @pytest.mark.parametrize(
     ("samples_ns", "options", "message"),
     [
-        ([], {}, "there are no samples"),
-        ([1, -1], {}, "cannot be negative, got -1 ns"),
-        ([1.0], {}, "whole nanoseconds, got float64"),
-        ([math.nan], {}, "whole nanoseconds"),
-        ([[1]], {}, r"one-dimensional, got shape \[1, 1\]"),
+        ([], {}, "there are no samples: a statistic of nothing does not exist"),
+        ([1, -1], {}, "a latency cannot be negative, got -1 ns: the clock went backwards"),
+        ([1.0], {}, "samples must be whole nanoseconds, got float64; round them first"),
+        ([math.nan], {}, "samples must be whole nanoseconds, got float64; round them first"),
+        ([[1]], {}, "samples must be one-dimensional, got shape [1, 1]"),
         ([1], {"limit_ns": 0}, "limit_ns must be a whole number of at least 1, got 0"),
         ([1], {"limit_ns": -5}, "limit_ns must be a whole number of at least 1, got -5"),
         ([1], {"limit_ns": math.nan}, "limit_ns must be a whole number of at least 1, got nan"),
@@ -231,14 +232,23 @@ def test_growing_prefixes_are_decided_once_and_for_all() -> None:
         ([1], {"quantile": math.nan}, "quantile must lie strictly between 0 and 1, got nan"),
         ([1], {"confidence": 1.0}, "confidence must lie strictly between 0 and 1, got 1.0"),
         ([1], {"bound": "above"}, 'bound must be "upper" or "lower", got \'above\''),
-        ([1], {"adjusted_ns": []}, "there are no samples"),
-        ([1], {"adjusted_ns": [1.0]}, "whole nanoseconds"),
+        ([1], {"adjusted_ns": []}, "there are no samples: a statistic of nothing does not exist"),
+        ([1], {"adjusted_ns": [1.0]}, "samples must be whole nanoseconds, got float64; round them first"),
+        (
+            [1],
+            {"adjusted_ns": [1], "bound": "lower"},
+            "adjusted_ns goes with an upper bound: taking time off makes samples smaller, never larger",
+        ),
         ([1, 2], {"adjusted_ns": [1]}, "the two channels must be as long as each other, got 2 and 1"),
-        ([5, 6, 7], {"adjusted_ns": [5, 7, 8]}, "sample 1 is 7 ns, 6 ns on the wall clock"),
+        (
+            [5, 6, 7],
+            {"adjusted_ns": [5, 7, 8]},
+            "adjusted_ns can take time off a sample, not add any: sample 1 is 7 ns, 6 ns on the wall clock",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused(samples_ns: Any, options: dict[str, Any], message: str) -> None:
-    with pytest.raises(SampleError, match=message):
+    with pytest.raises(SampleError, match=exactly(message)):
         judge(samples_ns, **{"limit_ns": LIMIT_NS, "quantile": 0.99, **options})
 
 

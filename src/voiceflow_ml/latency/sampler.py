@@ -107,7 +107,7 @@ class Sampler:
         self._random = random.Random(plan.seed)  # noqa: S311 - gaps need to be irregular, not secret # nosec B311
         # Room for the block that passes the last look.
         capacity = plan.looks[-1] + plan.block_calls
-        blocks = capacity // plan.block_calls + 1
+        blocks = capacity // plan.block_calls
         self._recorder = Recorder(call, instruments.clock, instruments.counters, capacity=capacity, blocks=blocks)
         self._control_ns = np.zeros(blocks, dtype=np.int64)
         self._cold_starts: tuple[ColdStart, ...] = ()
@@ -213,15 +213,11 @@ class Sampler:
         clock = self._instruments.clock
         budget_ns = self._time_budget_ns * _WARMUP_SHARE
         pilot_ns: list[int] = []
-        state = None
         while len(pilot_ns) < self.plan.pilot_calls and clock.now_ns() - self._began_ns < budget_ns:
             pilot_ns.append(self._time(self._call))
-            if len(pilot_ns) % _PILOT_CHUNK == 0:
-                state = steady_state(pilot_ns)
-                if state.steady and len(pilot_ns) >= state.discard:
-                    break
-        steady = state is not None and state.steady
-        return WarmUp(tuple(pilot_ns), steady, state.first_steady if steady and state else 0)
+            if len(pilot_ns) % _PILOT_CHUNK == 0 and (state := steady_state(pilot_ns)).steady:
+                return WarmUp(tuple(pilot_ns), steady=True, first_steady=state.first_steady)
+        return WarmUp(tuple(pilot_ns), steady=False)
 
     def _time(self, call: Call) -> int:
         now_ns = self._instruments.clock.now_ns
