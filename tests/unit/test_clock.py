@@ -91,7 +91,8 @@ def test_a_sleep_is_as_long_as_asked_for(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_end_of_a_precise_wait_is_spent_awake(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, slept_s, readings = SystemClock(), [], iter(range(1_000, 2_000_000, 100_000))
+    slept_s: list[float] = []
+    clock, readings = SystemClock(), iter(range(1_000, 2_000_000, 100_000))
     monkeypatch.setattr(time, "sleep", slept_s.append)
     clock.now_ns = lambda: next(readings)
     clock.wait_until_ns(501_000)

@@ -67,3 +67,12 @@ def test_a_pair_is_watched_and_counted_like_one() -> None:
     for run in runs:
         assert run.channels.adjusted_ns is not None
         assert set(run.channels.adjusted_ns.tolist()) == {70}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_first_that_is_out_of_time_ends_both(seed: int) -> None:
+    # One began 4 s after the other and their blocks end 10 s apart: after one pair only one of them has used its 20 s.
+    plan = replace(PLAN, looks=(1_000,), time_budget_ns=20 * NS_PER_S, seed=seed)
+    clock = FakeClock()
+    runs = measure_pair(Service(NS_PER_S, clock=clock), Service(NS_PER_S, clock=clock), plan, clock=clock)
+    assert [(run.samples_ns.size, run.stopped_by) for run in runs] == [(10, "time"), (10, "time")]

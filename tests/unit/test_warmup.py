@@ -113,6 +113,22 @@ def test_the_truncation_is_the_least_squared_error_by_definition(samples_ns: lis
         assert np.var(kept) / len(kept) <= np.var(rest) / len(rest) * (1 + 1e-9) + 1e-9
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_no_other_start_in_the_first_half_has_a_smaller_standard_error(seed: int) -> None:
+    blocks = np.rint(1e6 * noise(40, seed, 0.2) * (1 + np.exp(-np.arange(40) / 3))).astype(np.int64)
+    state = steady_state(np.repeat(blocks, 5))
+    errors = [np.var(blocks[start:]) / (40 - start) for start in range(36)]
+    best = int(np.argmin(errors))
+    assert (state.steady, state.first_steady) == ((True, 5 * best) if best < 20 else (False, 200))
+
+
+@pytest.mark.parametrize(("blocks", "alike"), [(40, 4), (12, 3)])
+def test_a_few_calls_that_happen_to_be_alike_at_the_end_are_no_steady_state(blocks: int, alike: int) -> None:
+    medians = [1_000, 1_100] * (blocks // 2)
+    medians[-alike - 1 :] = [5_000] + [1_000] * alike
+    assert steady_state(np.repeat(medians, 5)) == SteadyState(steady=True, first_steady=0, discard=10)
+
+
 @pytest.mark.parametrize(
     ("samples_ns", "message"),
     [([], "there are no samples"), ([1, -2], "cannot be negative, got -2 ns"), ([0.5], "whole nanoseconds")],

@@ -73,10 +73,8 @@ def _effect(verdict: Verdict) -> float:
 
 
 def _in_words(outcome: Outcome) -> str:
-    return {
-        Outcome.MET: "which is within it",
-        Outcome.BREACHED: "which is over it",
-    }.get(outcome, "which is open")
+    # BREACHED without the wait is the verdict itself, so it needs no words beside another.
+    return "which is within it" if outcome is Outcome.MET else "which is open"
 
 
 def _average(count: float) -> str:
