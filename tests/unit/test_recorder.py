@@ -101,6 +101,15 @@ def test_a_system_that_does_not_say_how_long_tasks_wait_is_not_taken_at_zero() -
     assert recorder.scheduler.cpu_wait_ns is None
 
 
+def test_a_machine_on_which_nothing_waits_has_a_wait_of_nothing() -> None:
+    service = counting(Service(5))
+    recorder = recorder_of(service)
+    recorder.closed_block(3, 0)
+    assert recorder.scheduler is not None
+    assert recorder.scheduler.cpu_wait_ns is not None
+    assert recorder.scheduler.cpu_wait_ns.tolist() == [0]
+
+
 def test_one_block_whose_wait_is_unknown_leaves_all_unknown() -> None:
     service = counting(Service(5))
     counters = service.counters
