@@ -12,6 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: help report test check docs smoke examples openvino clean
 .PHONY: help report test check audit smoke examples openvino clean
+.PHONY: help report test check smoke examples mutation openvino clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -44,6 +45,9 @@ docs: $(VENV)/.ready-to-test ## the site, from docs/ and the docstrings, into si
 examples: $(VENV)/.ready-to-test ## make docs/examples again, from real runs on this machine (needs Chromium for the pictures)
 	$(BIN)/python -m benchmarks.examples
 
+mutation: $(VENV)/.ready-to-test ## test the tests of latency and sla by mutants; goes on where it was broken off
+	nice $(BIN)/python -m benchmarks.mutation
+
 smoke: $(VENV)/.ready-to-measure ## a short measurement whose verdict fails nothing
 	$(BIN)/pytest -m hardware --sla-policy=report-only --sla-span=2s --sla-time-budget=20s --sla-report=$(REPORTS)/smoke
 
@@ -52,6 +56,7 @@ openvino: .venv-openvino/.ready ## prove placement on a provider that is not the
 
 clean: ## remove the virtual environment and caches
 	rm -rf site $(VENV) .venv-openvino .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-openvino .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants
 
 # The stamps are written last, so an installation that was interrupted starts again.
 $(VENV)/.ready-to-measure: pyproject.toml | $(BIN)/python

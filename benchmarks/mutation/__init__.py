@@ -1,0 +1,1 @@
+"""How much of a fault in the science the tests would see: mutants of ``latency`` and ``sla``, killed or not."""
