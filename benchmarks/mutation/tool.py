@@ -29,7 +29,7 @@ from mutmut.workers import isolation
 
 from benchmarks.mutation.decorated import mutate_decorated
 
-_PATIENCE = 5
+_PATIENCE = 15
 """Wall time that a mutant may take, over its CPU time."""
 _CONTROL_LIMIT_S = 600
 _NO_TESTS, _BROKEN = 33, 35
