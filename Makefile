@@ -10,9 +10,7 @@ BIN := $(VENV)/bin
 REPORTS ?= reports
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help report test check docs smoke examples openvino clean
-.PHONY: help report test check audit smoke examples openvino clean
-.PHONY: help report test check smoke examples mutation openvino clean
+.PHONY: help report test check audit docs smoke examples mutation openvino clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -23,9 +21,7 @@ report: $(VENV)/.ready-to-measure ## measure the shipped model on real speech, e
 	@echo "report:  $(REPORTS)/PERFORMANCE_ANALYSIS.md"
 	@echo "verdict: $$(sed -n 's/^\*\*\(.*\)\*\*$$/\1/p' $(REPORTS)/PERFORMANCE_ANALYSIS.md | head -n 1)"
 
-test: check docs ## check style, types and layers, build the site, then run the unit and integration tests
-	$(BIN)/pytest tests/unit tests/integration
-test: check ## check style, types and layers, then run the unit, integration and fuzz tests
+test: check docs ## check style, types and layers, build the site, then run the unit, integration and fuzz tests
 	$(BIN)/pytest tests/unit tests/integration tests/fuzz
 
 check: $(VENV)/.ready-to-test ## style, types, layers and bandit only
@@ -55,8 +51,7 @@ openvino: .venv-openvino/.ready ## prove placement on a provider that is not the
 	.venv-openvino/bin/pytest tests/openvino
 
 clean: ## remove the virtual environment and caches
-	rm -rf site $(VENV) .venv-openvino .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -rf $(VENV) .venv-openvino .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants
+	rm -rf site mutants $(VENV) .venv-openvino .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # The stamps are written last, so an installation that was interrupted starts again.
 $(VENV)/.ready-to-measure: pyproject.toml | $(BIN)/python

@@ -28,7 +28,7 @@ from benchmarks.mutation.table import render
 from voiceflow_ml.files import write_text_atomic
 
 RESULTS = Path(__file__).with_name("results.json")
-PAGE = ROOT / "docs" / "reliability-mutation.md"
+PAGE = ROOT / "docs" / "reliability.md"
 BLOCK = "mutation"
 
 

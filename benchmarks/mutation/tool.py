@@ -36,7 +36,7 @@ _NO_TESTS, _BROKEN = 33, 35
 """mutmut's exit statuses of a mutant that no test reaches, and of one of which nothing was found out."""
 _SAME_PROCESS = ("-p", "no:unraisableexception")
 """A mutant's process has its output taken away, and the end of the old one is no failure of a test."""
-_PROFILE = {"VOICEFLOW_HYPOTHESIS_PROFILE": "mutation", "OMP_NUM_THREADS": "1"}
+_PROFILE = {"HYPOTHESIS_PROFILE": "mutation", "OMP_NUM_THREADS": "1"}
 
 
 class OneAtATime(isolation.ForkServerRunner):

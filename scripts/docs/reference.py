@@ -50,6 +50,7 @@ ELSEWHERE: Mapping[str, str] = {
     "remote": "the option --ray-address",
     "reporting": "the report, the command voiceflow report",
     "files": "how this package writes files; nobody else's business",
+    "records": "how this package reads its own files; nobody else's business",
 }
 
 
