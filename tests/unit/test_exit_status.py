@@ -43,7 +43,7 @@ def test_a_run_whose_tests_passed_is_green_only_when_nothing_is_missing() -> Non
     assert status(TESTS_FAILED, Failed.INCONCLUSIVE, not_run=True) == ExitStatus.NOT_RUN
 
 
-@pytest.mark.parametrize("failures", SUBSETS, ids=str)
+@pytest.mark.parametrize("failures", SUBSETS, ids=lambda failures: "+".join(sorted(failures)))
 def test_a_failed_run_never_turns_green(failures: set[Failed]) -> None:
     for not_run, unwritten in itertools.product((False, True), repeat=2):
         assert exit_status(TESTS_FAILED, failures, not_run=not_run, unwritten=unwritten) != OK
