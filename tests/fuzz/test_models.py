@@ -12,21 +12,19 @@ from tests.fuzz.models.ways import FATE, GATES, WAYS
 from tests.fuzz.table import RESULTS, render
 
 _LEAST_REFUSED = 200
+_QUARTER = 4
+"""The whole corpus takes minutes: `python -m tests.fuzz` lets it in, and commits what became of it."""
 _EVERY = 80
 
 
-def test_the_corpus_by_the_ways_that_let_a_strangers_model_in() -> None:
-    found = run(only=("open_onnx", *GATES))
+def test_a_quarter_of_the_corpus_by_the_ways_that_let_a_strangers_model_in() -> None:
+    places = list(range(0, len(corpus()), _QUARTER))
+    found = run(places, only=("open_onnx", *GATES))
     assert problems(found) == []
     counts = summary(found)
-    assert counts["tries"] == len(corpus()) * (1 + len(GATES))
-    assert counts["all"]["refused_by_the_runtime"] >= _LEAST_REFUSED
-    assert counts["all"]["refused_at_every_gate"] >= _LEAST_REFUSED
-    committed = json.loads(RESULTS.read_text(encoding="utf-8"))
-    # Another release of ONNX Runtime may refuse one more or less; the corpus itself is the same.
-    assert {kind: each["mutants"] for kind, each in counts["families"].items()} == {
-        kind: each["mutants"] for kind, each in committed["families"].items()
-    }
+    assert counts["tries"] == len(places) * (1 + len(GATES))
+    assert counts["all"]["refused_by_the_runtime"] > len(places) / 2
+    assert counts["all"]["refused_at_every_gate"] > len(places) / 2
 
 
 def test_a_part_of_the_corpus_by_every_way() -> None:
@@ -40,6 +38,8 @@ def test_names_are_unique_and_the_committed_counts_have_no_failure() -> None:
     assert len(names) == len(set(names))
     committed = json.loads(RESULTS.read_text(encoding="utf-8"))
     assert committed["all"]["mutants"] == len(names)
+    assert committed["all"]["refused_by_the_runtime"] >= _LEAST_REFUSED
+    assert committed["all"]["refused_at_every_gate"] >= _LEAST_REFUSED
     assert [committed[key] for key in ("crashes", "hangs", "opened_outside", "not_one_sentence")] == [0, 0, 0, 0]
     assert f"| **all** | {len(names)} |" in render(committed)
 

@@ -103,7 +103,7 @@ class Project:
 
     def run(self, *arguments: str) -> pytest.RunResult:
         """Run pytest in this process."""
-        return self.pytester.runpytest_inprocess("--sla-span=0s", *arguments)
+        return self.pytester.runpytest_inprocess("--sla-span=0s", "-p", "no:schemathesis", *arguments)
 
     def run_apart(self, *arguments: str) -> pytest.RunResult:
         """Run pytest in a process of its own: for xdist, for signals, for what a fresh interpreter imports."""
