@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from voiceflow_ml.errors import UnitError
+from voiceflow_ml.errors import UnitError, quoted
 
 NS_PER_US = 1_000
 NS_PER_MS = 1_000_000
@@ -22,6 +22,7 @@ _NS_PER_UNIT = {
 }
 _DURATION = re.compile(r"\s*(?P<sign>[+-]?)(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>[a-zA-Z\u00b5\u03bc]*)\s*")
 _MOST_NS = 2**63 - 1
+_MOST_SHOWN = 100
 _MOST_LETTERS = 10_000
 """A number of millions of digits is beyond what can be multiplied, or takes its time."""
 _VALID_FORM = 'write a number and a unit, such as "10ms" (units: ns, us, ms, s, min)'
@@ -44,22 +45,23 @@ def parse_duration_ns(text: object, *, allow_zero: bool = False) -> int:
     if not isinstance(text, str):
         raise UnitError(f"{text!r} is not a duration: {_VALID_FORM}")
     match = _DURATION.fullmatch(text) if len(text) <= _MOST_LETTERS else None
+    shown = text if len(text) <= _MOST_SHOWN else quoted(text, _MOST_SHOWN)
     if match is None:
-        raise UnitError(f"{text[:_MOST_LETTERS]!r} is not a duration: {_VALID_FORM}")
+        raise UnitError(f"{shown!r} is not a duration: {_VALID_FORM}")
     unit = match["unit"]
     if not unit:
-        raise UnitError(f"{text!r} has no unit: {_VALID_FORM}")
+        raise UnitError(f"{shown!r} has no unit: {_VALID_FORM}")
     if unit not in _NS_PER_UNIT:
-        raise UnitError(f"{text!r} has the unknown unit {unit!r}: {_VALID_FORM}")
+        raise UnitError(f"{shown!r} has the unknown unit {unit!r}: {_VALID_FORM}")
     if match["sign"] == "-":
-        raise UnitError(f"{text!r} is negative: a duration must be positive; {_VALID_FORM}")
+        raise UnitError(f"{shown!r} is negative: a duration must be positive; {_VALID_FORM}")
     # Decimal, because 0.1 has no exact float and a float of many digits can be infinite.
     exact_ns = Decimal(match["number"]) * _NS_PER_UNIT[unit]
     if exact_ns > _MOST_NS:
-        raise UnitError(f"{text!r} is longer than 292 years: {_VALID_FORM}")
+        raise UnitError(f"{shown!r} is longer than 292 years: {_VALID_FORM}")
     duration_ns = round(exact_ns)
     if duration_ns == 0 and not allow_zero:
-        raise UnitError(f"{text!r} is less than 1 ns: a duration must be at least 1ns; {_VALID_FORM}")
+        raise UnitError(f"{shown!r} is less than 1 ns: a duration must be at least 1ns; {_VALID_FORM}")
     return duration_ns
 
 

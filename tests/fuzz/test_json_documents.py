@@ -26,6 +26,7 @@ from voiceflow_ml.registry.sealed import seal
 from voiceflow_ml.registry.store import Store
 from voiceflow_ml.reporting.render import render_report
 from voiceflow_ml.results.record import Result, Session
+from voiceflow_ml.service.swaps import LoadRefused
 from voiceflow_ml.service.trials import trial_inputs
 from voiceflow_ml.training.data.manifest import (
     Clip,
@@ -75,15 +76,22 @@ def use(contract: Contract) -> None:
     assert contract.signal is None or contract.signal.frame_rate_hz > 0
     refusal(lambda: config_pbtxt(contract, TritonOptions()), ExportError)
     if all(tensor.dtype in DATATYPES for tensor in contract.inputs):
-        sizes = [axis for tensor in contract.inputs for axis in tensor.axes if isinstance(axis, int)]
-        if max(sizes, default=0) < 1_000 and len(sizes) < 4:
-            assert all(np.isfinite(array).all() for array in trial_inputs(contract, None).values())
+        refusal(lambda: try_out(contract), LoadRefused)
+
+
+def try_out(contract: Contract) -> None:
+    """Make up inputs, as the server does for a version without golden pairs."""
+    assert all(np.isfinite(array).all() for array in trial_inputs(contract, None).values())
 
 
 @given(mutated(json.loads(to_json(CONTRACT))))
+@example({**json.loads(to_json(CONTRACT)), "inputs": [{"name": "a", "dtype": "float32", "axes": [900, 900, 900]}]})
 @example({**json.loads(to_json(CONTRACT)), "signal": {"sample_rate_hz": 1, "window_samples": 1, "frame_samples": 0}})
 @example({**json.loads(to_json(CONTRACT)), "inputs": [{"name": "a", "dtype": "float32", "axes": [-1]}]})
 @example({**json.loads(to_json(CONTRACT)), "model": "\ud800"})
+@example(
+    {**json.loads(to_json(CONTRACT)), "outputs": [{"name": "a", "dtype": "float32", "axes": [axis]} for axis in (1, 2)]}
+)
 def test_a_contract_is_usable_or_refused(content: Any) -> None:
     told = refusal(lambda: use(from_json(as_json(content), "contract.json")), ContractError)
     assert not told or (told.startswith("contract.json") and is_one_sentence(told)), told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -61,6 +62,10 @@ def _problem(contract: Contract) -> str:
     for tensor in (*contract.inputs, *contract.outputs):
         if any(isinstance(axis, int) and axis < 0 for axis in tensor.axes):
             return f"{quoted(tensor.name, 80)!r} has an axis of less than nothing: {quoted(list(tensor.axes), 100)}"
+    for what, tensors in (("inputs", contract.inputs), ("outputs", contract.outputs)):
+        twice = next((name for name, times in Counter(tensor.name for tensor in tensors).items() if times > 1), None)
+        if twice is not None:
+            return f"two {what} are called {quoted(twice, 80)!r}"
     signal = contract.signal
     if signal is not None and min(signal.sample_rate_hz, signal.window_samples, signal.frame_samples) < 1:
         return f"sample rate, window and frame of the signal must be at least 1, got {quoted(asdict(signal))}"

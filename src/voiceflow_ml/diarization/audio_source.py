@@ -153,8 +153,12 @@ def mono_blocks(name: str, file: soundfile.SoundFile) -> Iterator[NDArray[np.flo
         if block.shape[0] == 0:
             return
         check_finite(block, name, first)
+        # Samples as large as numbers go have no mean: infinite, it is refused as any other infinity.
+        with np.errstate(over="ignore", invalid="ignore"):
+            mono = block.mean(axis=1, dtype=np.float32)
+        check_finite(mono, name, first)
         first += block.shape[0]
-        yield block.mean(axis=1, dtype=np.float32)
+        yield mono
 
 
 def resampled(blocks: Iterable[NDArray[np.float32]], rate_hz: int) -> Iterator[NDArray[np.float32]]:

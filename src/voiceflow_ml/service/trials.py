@@ -20,6 +20,8 @@ from voiceflow_ml.units import format_ns
 STAGE, TARGET = "model-inference", "cpu"
 _FEWEST_SAMPLES = 400
 """Length of a dynamic axis where the contract does not say what the model was trained on."""
+_MOST_NUMBERS = 1 << 24
+"""Numbers in the inputs that are made up to try a version: a contract is a stranger's, and memory is everybody's."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,16 @@ def trial_inputs(contract: Contract, golden_folder: Path | None) -> Arrays:
     """Inputs to try a version on: those of its first golden pair, else quiet noise of the length it was trained on.
 
     Raises:
-        LoadRefused: a golden file cannot be used.
+        LoadRefused: a golden file cannot be used, or the contract asks for inputs that are too large to be made up.
     """
     if golden_folder is None or not contract.golden:
+        sizes = {tensor.name: _sizes(contract, tensor.axes) for tensor in contract.inputs}
+        numbers = sum(math.prod(axes) for axes in sizes.values())
+        if numbers > _MOST_NUMBERS:
+            told = f"inputs of its contract's shapes hold {numbers:.3g} numbers; at most {_MOST_NUMBERS} are made up"
+            raise LoadRefused(Refusal.CANNOT_RUN, f"{told}: add a golden pair of the sizes that are meant")
         noise = np.random.default_rng(0)
-        return {tensor.name: _noise(noise, tensor.dtype, _sizes(contract, tensor.axes)) for tensor in contract.inputs}
+        return {tensor.name: _noise(noise, tensor.dtype, sizes[tensor.name]) for tensor in contract.inputs}
     try:
         return read_golden(golden_folder, contract.golden[0])[0]
     except ContractError as error:

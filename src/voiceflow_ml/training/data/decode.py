@@ -99,6 +99,8 @@ def decode(encoded: bytes, decoder: Decoder) -> NDArray[np.float32]:
             audio, rate_hz = soundfile.read(io.BytesIO(encoded), dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise DataError(f"recording cannot be decoded: {error}") from error
+    if not np.isfinite(audio).all():
+        raise DataError("the recording holds NaN or infinity")
     return to_16_khz(audio.mean(axis=1), rate_hz)
 
 
