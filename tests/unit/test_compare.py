@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from tests.unit.messages import exactly
 from voiceflow_ml.errors import SampleError
-from voiceflow_ml.latency.compare import Change, Comparison, compare, default_tolerance, samples_per_arm
+from voiceflow_ml.latency.compare import (
+    BLOCK_SAMPLES,
+    Change,
+    Comparison,
+    _samples_needed,
+    compare,
+    default_tolerance,
+    samples_per_arm,
+)
 from voiceflow_ml.latency.quantiles import percentile
 
 Arms = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -351,3 +359,12 @@ def test_a_comparison_is_plain_data() -> None:
     assert fields.pop("outcome") == "NOT_SLOWER"
     assert fields.pop("samples_needed") is None
     assert {type(value) for value in fields.values()} == {int, float, str}
+
+
+def test_an_interval_shrinks_with_the_root_of_its_samples() -> None:
+    # Twice as wide as the gap: four times the samples; on whichever side the gap is.
+    assert _samples_needed(1_000, 0.05, 0.1) == _samples_needed(1_000, -0.05, 0.1) == 4_000
+    assert _samples_needed(1_000, 0.03, 0.1) == 11_112
+    # At least one block more, and never said where a million would not do.
+    assert _samples_needed(1_000, 0.2, 0.1) == 1_000 + BLOCK_SAMPLES
+    assert _samples_needed(1_000, 0.003, 0.1) is None

@@ -139,3 +139,14 @@ def test_error_rates_with_estimated_design_effects(rate: float, wrong: str | Non
     if wrong is not None:
         right = "met" if wrong == "breached" else "breached"
         assert ends.count(right) / runs >= least_right
+
+
+@pytest.mark.parametrize("p0", [0.3, 0.5, 0.7, 0.9])
+def test_dependence_is_estimated_on_whichever_side_is_rare(p0: float) -> None:
+    """What is rare comes in clusters that can be seen; counting the other side must not change what they cost."""
+    rng = np.random.default_rng(3)
+    rare = np.repeat(rng.random(200) < min(p0, 1 - p0), 10)
+    one = count_violations(rare if p0 <= 0.5 else ~rare, p0, 0.99)
+    assert one.effects == count_violations(rare, min(p0, 1 - p0), 0.99).effects
+    assert one.effects.few > 2
+    assert one.violations == np.count_nonzero(rare if p0 <= 0.5 else ~rare)
