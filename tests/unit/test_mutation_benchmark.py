@@ -88,6 +88,13 @@ def test_the_page_shows_the_committed_results() -> None:
     assert block_of(PAGE.read_text(encoding="utf-8"), BLOCK) == render(COMMITTED)
 
 
+def test_the_committed_run_is_whole_and_the_tests_of_the_verdict_stop_nine_of_ten_mutants() -> None:
+    packages = {one["name"]: one for one in COMMITTED["packages"]}
+    assert all(one["tested"] == one["mutants"] for one in packages.values())
+    latency = packages["latency"]
+    assert (latency["killed"] + latency["timeouts"]) / latency["mutants"] >= 0.9
+
+
 def test_packages_are_the_sum_of_their_modules() -> None:
     for package in COMMITTED["packages"]:
         own = [one for one in COMMITTED["modules"] if one["name"].startswith(f"{package['name']}/")]
