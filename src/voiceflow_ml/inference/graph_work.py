@@ -38,13 +38,16 @@ def graph_work(path: Path, inputs: Mapping[str, Any]) -> Work | None:
         import onnx  # noqa: PLC0415
     except ImportError:
         return None
+    if not path.is_file():
+        # A pipe or a device is not waited for.
+        return None
     try:
         # Weights kept beside the file are counted by their shapes, and not read.
         model = onnx.load(str(path), load_external_data=False)
         kinds, shapes = _values_of(onnx, model, path, inputs)
+        return _count(onnx, model.graph, kinds, shapes, inputs)
     except Exception:
         return None
-    return _count(onnx, model.graph, kinds, shapes, inputs)
 
 
 def node_work(path: Path, inputs: Mapping[str, Any]) -> dict[str, int]:
