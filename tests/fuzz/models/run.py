@@ -92,7 +92,13 @@ def _child(folder: Path, places: list[int], skip_until: str, only: tuple[str, ..
     journal, log = folder / "journal", folder / "stderr"
     journal.write_bytes(b"")
     command = [sys.executable, "-m", "tests.fuzz.models.child", str(folder), str(journal), json.dumps(places)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]), "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
+        "OMP_NUM_THREADS": "1",
+        # A module that is compiled as it is imported would be a file written outside of the folder.
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     with log.open("wb") as stderr:
         child = subprocess.Popen(
             [*command, skip_until, json.dumps(only)],
