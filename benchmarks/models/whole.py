@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.marked import fill_page
+from benchmarks.marked import fill_page, table
 from voiceflow_ml.diarization.diarizer import open_diarizer
 from voiceflow_ml.diarization.evaluation import Evaluation, evaluate, find_pairs
 from voiceflow_ml.diarization.online import OnlineConfig
@@ -81,7 +81,7 @@ def render(results: Mapping[str, Any]) -> str:
         ]
         for name, found in results.items()
     ]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
+    return table(head, rows)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.marked import fill_page
+from benchmarks.marked import fill_page, table
 from benchmarks.service.docs import PAGE
 from voiceflow_ml.client import Client, exchanges
 from voiceflow_ml.diarization.audio_source import open_audio
@@ -126,7 +126,7 @@ def render(results: Mapping[str, Any]) -> str:
         ]
         for name, found in results.items()
     ]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
+    return table(head, rows)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.marked import table
 from voiceflow_ml.units import format_ns
 
 QUEUE_BOUND_NS = 1_000_000_000
@@ -30,8 +31,7 @@ def render(results: Mapping[str, Any]) -> str:
 
 
 def _section(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], note: str) -> str:
-    lines = [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
-    return "\n".join([f"### {title}", "", *lines, "", note]).rstrip()
+    return f"### {title}\n\n{table(head, rows)}\n\n{note}".rstrip()
 
 
 def _goal(text: str, good: bool, trials: Sequence[Part]) -> str:

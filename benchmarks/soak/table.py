@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.marked import fill_page
+from benchmarks.marked import fill_page, table
 from benchmarks.soak.judging import BY_RULE, TURNED_AWAY, Trouble
 from benchmarks.soak.run_state import FINISHED
 from benchmarks.soak.sampling import TIMED
@@ -38,10 +38,6 @@ def render(results: Results) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
-
-
 def _head(results: Results) -> str:
     plan, samples = results["plan"], results["samples"]
     loads = samples["load_average"]
@@ -56,7 +52,7 @@ def _head(results: Results) -> str:
 
 def _goals(results: Results) -> str:
     rows = [[goal.name, goal.measured, goal.goal, _WORDS[goal.reached]] for goal in goals(results)]
-    return _table(["", "measured", "goal", ""], rows)
+    return table(["", "measured", "goal", ""], rows)
 
 
 def _done(results: Results) -> str:
@@ -67,13 +63,13 @@ def _done(results: Results) -> str:
     rows = [[name, format_count(groups[name])] for name in _GROUPS.values() if groups[name]]
     rows += [[name, format_count(count)] for name, count in results["changes"].items()]
     rows += [[name, format_count(results["counts"].get(name, 0))] for name in (TURNED_AWAY, BY_RULE)]
-    return _table(["answered rightly, and done to the versions", "times"], rows)
+    return table(["answered rightly, and done to the versions", "times"], rows)
 
 
 def _faults(results: Results) -> str:
     """Every fault, and how the server ended it."""
     rows = [[name, results["fault_ends"][name], format_count(count)] for name, count in results["faults"].items()]
-    return _table(["who", "the server's end of it", "times"], rows)
+    return table(["who", "the server's end of it", "times"], rows)
 
 
 def _latency(results: Results) -> str:
@@ -91,7 +87,7 @@ def _latency(results: Results) -> str:
         f"From the intended sending to the whole answer, in windows of {results['plan']['window_s']:g} s; "
         f"reported, not judged: the stops of the process and what else the machine does are in it.{late}"
     )
-    return f"{_table(['latency', 'P50 of a window', 'P99 of a window'], rows)}\n\n{note}"
+    return f"{table(['latency', 'P50 of a window', 'P99 of a window'], rows)}\n\n{note}"
 
 
 def _known(values: Sequence[Any]) -> list[int]:
