@@ -141,7 +141,7 @@ def heard(memory: SpeakerMemory, who: list[int], first_window: int, noise: float
     all_voices = voices(8)
     embeddings = unit(all_voices[who] + noise * rng.standard_normal((len(who), 16)) / 4.0)
     samples = Samples(embeddings, first_window + np.arange(len(who)), np.ones(len(who)))
-    memory.add(samples, samples)
+    memory.add(samples, samples.seconds @ samples.embeddings, float(samples.seconds.sum()))
     speakers, names, _ = memory.speakers()
     return {voice: int(names[np.argmax(speakers @ all_voices[voice])]) for voice in set(who)}
 
@@ -170,7 +170,7 @@ def test_what_voices_have_in_common_is_of_everyone_who_was_heard() -> None:
     seconds = np.array([1.0, 3.0])
     for first in range(0, 40, 2):
         both = Samples(np.eye(2), first + np.arange(2), seconds)
-        memory.add(both.take(np.array([0])), both)
+        memory.add(both.take(np.array([0])), seconds @ both.embeddings, float(seconds.sum()))
     _, _, origin = memory.speakers()
     np.testing.assert_allclose(origin, 0.5 * seconds / seconds.sum())
 

@@ -12,9 +12,6 @@ from voiceflow_ml.diarization.local import LocalWindows
 NOBODY = -1
 """The label of a local speaker who does not talk."""
 
-EVER_ALONE_S = 1e-6
-"""From here on someone talks alone at all."""
-
 _BLOCK_WINDOWS = 1_000
 """Windows compared at once: what is needed beside the result does not grow with the recording."""
 
@@ -33,7 +30,7 @@ def name_local_speakers(windows: LocalWindows, config: DiarizationConfig) -> NDA
     samples = clean_samples(windows, least_s)
     if samples.windows.size == 0:
         return np.full(windows.talk_s.shape, NOBODY, dtype=np.int64)
-    origin = origin_of(clean_samples(windows, EVER_ALONE_S), config)
+    origin = origin_of(*add_up(windows), config)
     samples = samples.seen_from(origin)
     speakers = find_speakers(samples, config)
     labels = assign(windows, speakers, config, origin)
@@ -44,6 +41,22 @@ def name_local_speakers(windows: LocalWindows, config: DiarizationConfig) -> NDA
         speakers = centroids(samples, within)
         labels = assign(windows, speakers, config, origin)
     return labels
+
+
+def add_up(windows: LocalWindows) -> tuple[NDArray[np.float64], float]:
+    """The embeddings of everyone who ever talks alone, times the seconds of it, and these seconds.
+
+    Args:
+        windows: Any windows.
+
+    Returns:
+        float64 ``[D]``, and seconds.
+    """
+    total = np.zeros(windows.embeddings.shape[2])
+    for first in range(0, len(windows), _BLOCK_WINDOWS):
+        block = slice(first, first + _BLOCK_WINDOWS)
+        total += np.tensordot(windows.alone_s[block].astype(np.float64), windows.embeddings[block].astype(np.float64))
+    return total, float(windows.alone_s.sum(dtype=np.float64))
 
 
 def clean_samples(windows: LocalWindows, least_s: float) -> Samples:
@@ -111,5 +124,5 @@ def _distinct(
 def least_clean_s(windows: LocalWindows, config: DiarizationConfig) -> float:
     """``min_clean_s``, or where nobody reaches it what the longest talks alone."""
     longest = float(windows.alone_s.max(initial=0.0))
-    # 1e-6: float32 seconds compare equal.
-    return max(EVER_ALONE_S, min(config.min_clean_s, longest) - 1e-6)
+    # 1e-6: nobody who never talks alone takes part, and float32 seconds compare equal.
+    return max(1e-6, min(config.min_clean_s, longest) - 1e-6)

@@ -35,18 +35,18 @@ class Samples:
         return Samples(seen_from(origin, self.embeddings), self.windows, self.seconds)
 
 
-def origin_of(samples: Samples, config: DiarizationConfig) -> _Floats:
+def origin_of(total: _Floats, seconds: float, config: DiarizationConfig) -> _Floats:
     """From where the embeddings of a recording are looked at: a share of their mean.
 
     Args:
-        samples: Of everyone who ever talks alone, at least one.
+        total: float64 ``[D]``: the embeddings of everyone who ever talks alone, times the seconds of it, added up.
+        seconds: All these seconds, above 0.
         config: ``centring`` counts.
 
     Returns:
         float64 ``[D]``.
     """
-    mean: _Floats = samples.seconds @ samples.embeddings / samples.seconds.sum()
-    return config.centring * mean
+    return config.centring * total / seconds
 
 
 def seen_from(origin: _Floats, embeddings: NDArray[np.floating]) -> _Floats:

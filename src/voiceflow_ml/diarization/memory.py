@@ -28,21 +28,23 @@ class SpeakerMemory:
         self._samples = Samples(np.zeros((0, 0)), np.zeros(0, dtype=np.int64), np.zeros(0))
         self._names = np.zeros(0, dtype=np.int64)
         self._next_name = 0
-        self._heard: Samples | None = None
+        self._total: NDArray[np.float64] = np.zeros(())
+        self._seconds = 0.0
 
     def __len__(self) -> int:
         """How many embeddings are remembered."""
         return int(self._names.size)
 
-    def add(self, samples: Samples, everyone: Samples) -> None:
+    def add(self, samples: Samples, total: NDArray[np.float64], seconds: float) -> None:
         """Remember more embeddings.
 
         Args:
             samples: What is clustered; their window numbers must not occur yet.
-            everyone: All who talk alone in the same windows: they count in what the voices have in common.
+            total: What :func:`~.assignment.add_up` says of the same windows: what all voices have in common.
+            seconds: The same.
         """
-        if everyone.windows.size:
-            self._hear(everyone)
+        self._total = self._total + total
+        self._seconds += seconds
         if samples.windows.size == 0:
             return
         self._samples = _joined(self._samples, samples) if len(self) else samples
@@ -59,7 +61,7 @@ class SpeakerMemory:
         """
         if len(self) == 0:
             return np.zeros((0, 0)), np.zeros(0, dtype=np.int64), np.zeros(0)
-        origin = origin_of(self._heard or self._samples, self._config)
+        origin = origin_of(self._total, self._seconds, self._config)
         seen = self._samples.seen_from(origin)
         found = find_speakers(seen, self._config)
         nearest = np.argmax(seen.embeddings @ found.T, axis=1)
@@ -67,13 +69,6 @@ class SpeakerMemory:
         # The first name stays: it is the one under which the speech came out, or is about to.
         self._names = np.where(self._names == _UNNAMED, names[nearest], self._names)
         return found, names, origin
-
-    def _hear(self, everyone: Samples) -> None:
-        """Keep one embedding for all that was heard: the mean, not of length one, with all the seconds."""
-        heard = everyone if self._heard is None else _joined(self._heard, everyone)
-        total_s = heard.seconds.sum(keepdims=True)
-        mean = heard.seconds[np.newaxis] @ heard.embeddings / total_s
-        self._heard = Samples(mean, np.zeros(1, dtype=np.int64), total_s)
 
     def _kept_names(self, cluster: NDArray[np.int64], clusters: int) -> NDArray[np.int64]:
         from scipy.optimize import linear_sum_assignment  # noqa: PLC0415  (heavy)

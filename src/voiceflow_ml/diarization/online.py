@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from voiceflow_ml.diarization.assignment import EVER_ALONE_S, assign, clean_samples, least_clean_s
+from voiceflow_ml.diarization.assignment import add_up, assign, clean_samples, least_clean_s
 from voiceflow_ml.diarization.audio_source import check_finite
 from voiceflow_ml.diarization.clustering import Samples
 from voiceflow_ml.diarization.config import FRAME_S, DiarizationConfig
@@ -158,7 +158,7 @@ class OnlineDiarizer:
         first = len(self._memory) == 0
         clean = clean_samples(local, least_clean_s(local, self._config) if first else self._config.min_clean_s)
         numbered = Samples(clean.embeddings, clean.windows + self._windows, clean.seconds)
-        self._memory.add(numbered, clean_samples(local, EVER_ALONE_S))
+        self._memory.add(numbered, *add_up(local))
         self._windows += 1
         self._pending.append(local)
 
