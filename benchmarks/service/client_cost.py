@@ -11,6 +11,8 @@ import aiohttp
 import httpx
 
 from benchmarks.service.trials import ours
+from voiceflow_ml.load.connections import Connections
+from voiceflow_ml.load.generator import run_lean
 from voiceflow_ml.load.server_process import ServerProcess
 
 _WARM = 20
@@ -22,7 +24,14 @@ def client_cost(requests: int) -> dict[str, float]:
     exchange = ours()
     with ServerProcess() as server:
         url = server.url + exchange.path
-        return asyncio.run(_measured(url, exchange.body, dict(exchange.headers), requests))
+        found = run_lean(_generated(server.url, requests))
+        return found | asyncio.run(_measured(url, exchange.body, dict(exchange.headers), requests))
+
+
+async def _generated(url: str, requests: int) -> dict[str, float]:
+    exchange = ours()
+    async with Connections(url, timeout_s=30) as connections:
+        return {"the generator's own connections": await _cost(lambda: connections.reply(exchange), requests)}
 
 
 async def _measured(url: str, body: bytes, headers: dict[str, str], requests: int) -> dict[str, float]:

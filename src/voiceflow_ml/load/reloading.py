@@ -21,7 +21,8 @@ from voiceflow_ml.client.aio import AsyncClient
 from voiceflow_ml.client.answers import Reply, accepted, read_object
 from voiceflow_ml.client.exchanges import Exchange
 from voiceflow_ml.errors import ConfigError, UnreachableError
-from voiceflow_ml.load.generator import Job, keep_apart, priority
+from voiceflow_ml.load.connections import Connections
+from voiceflow_ml.load.generator import Job, keep_apart, priority, run_lean
 from voiceflow_ml.load.pacer import at_offsets
 from voiceflow_ml.load.plan import Kind, poisson_offsets_ns
 from voiceflow_ml.load.reloads import Known, Reload, ReloadTrial
@@ -92,13 +93,13 @@ def reload_apart(job: Job, plan: ReloadPlan) -> ReloadTrial:
 
 def _reload_here(job: Job, plan: ReloadPlan) -> ReloadTrial:
     keep_apart(job)
-    return asyncio.run(reload_in_loop(job, plan))
+    return run_lean(reload_in_loop(job, plan))
 
 
 async def reload_in_loop(job: Job, plan: ReloadPlan) -> ReloadTrial:
     """Run a trial in the running event loop; arguments and errors as in :func:`reload_apart`."""
     async with (
-        AsyncClient(job.url, timeout_s=job.plan.timeout_s) as client,
+        Connections(job.url, timeout_s=job.plan.timeout_s) as connections,
         AsyncClient(job.url, timeout_s=plan.timeout_s, token=plan.token) as admin,
     ):
         exchange: Exchange[Reply] = Exchange(job.method, job.path, accepted, job.body, dict(job.headers))
@@ -106,19 +107,19 @@ async def reload_in_loop(job: Job, plan: ReloadPlan) -> ReloadTrial:
         # In this order the first source is the one that stays.
         for source in (*plan.sources[1:], plan.sources[0]):
             await admin.send(reload_exchange(plan, source))
-            reply = await client.send(exchange)
+            reply = accepted(await connections.reply(exchange))
             known[source] = Known(version_of(reply), fingerprint_of(reply))
-        return await _Reloading(job, plan, client, admin, exchange).run(known)
+        return await _Reloading(job, plan, connections, admin, exchange).run(known)
 
 
 class _Reloading:
     """One trial under way."""
 
     def __init__(
-        self, job: Job, plan: ReloadPlan, client: AsyncClient, admin: AsyncClient, exchange: Exchange[Reply]
+        self, job: Job, plan: ReloadPlan, connections: Connections, admin: AsyncClient, exchange: Exchange[Reply]
     ) -> None:
         self._job, self._plan, self._admin = job, plan, admin
-        self._ask = asking(client, exchange)
+        self._ask = asking(connections, exchange)
         self._start_ns = 0
         self._answers: dict[int, tuple[Shot, str]] = {}
         self._reloads: list[Reload] = []

@@ -8,10 +8,10 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from voiceflow_ml.client.aio import AsyncClient
 from voiceflow_ml.client.answers import VERSION_HEADER, Reply, read_timing
 from voiceflow_ml.client.exchanges import Exchange
 from voiceflow_ml.errors import UnreachableError
+from voiceflow_ml.load.connections import Connections
 from voiceflow_ml.load.pacer import at_offsets
 from voiceflow_ml.load.plan import Kind, LoadPlan, poisson_offsets_ns
 from voiceflow_ml.load.trial import NO_ANSWER, UNTOLD_NS, Shot
@@ -22,12 +22,12 @@ Ask = Callable[[], Awaitable[Reply | None]]
 """One request; None when nobody answered."""
 
 
-def asking(client: AsyncClient, exchange: Exchange[Any]) -> Ask:
+def asking(connections: Connections, exchange: Exchange[Any]) -> Ask:
     """The same request again and again."""
 
     async def ask() -> Reply | None:
         try:
-            return await client.reply(exchange)
+            return await connections.reply(exchange)
         except UnreachableError:
             return None
 
