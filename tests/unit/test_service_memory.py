@@ -2,42 +2,58 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 
 import pytest
 
-from voiceflow_ml.service.memory import give_back_memory
+from voiceflow_ml.service.memory import Ebb, give_back_memory
 
 _OVERLOAD = """
-import sys, threading
+import sys
 import psutil
-from voiceflow_ml.service.memory import map_bodies
-if sys.argv[1] == "mapped":
-    assert map_bodies()
+from voiceflow_ml.service.memory import give_back_memory, keep_heap
+assert keep_heap()
 process = psutil.Process()
-# The first to be freed raises the size from which on glibc maps, unless that is held.
-del (first := [bytearray(4_000_000)])[:]
 bodies, kept = [], []
-def receive():
-    for _ in range(150):
-        bodies.append(b"x" * 192_000)
-        kept.append(b"y" * 700)
-threads = [threading.Thread(target=receive) for _ in range(4)]
-for thread in threads: thread.start()
-for thread in threads: thread.join()
+for _ in range(int(sys.argv[2])):
+    bodies.append(b"x" * 192_000)
+    kept.append(b"y" * 700)
 full = process.memory_info().rss
 del bodies[:]
+if sys.argv[1] == "given back":
+    give_back_memory()
 print((full - process.memory_info().rss) // 1_000_000)
 """
 
 
-def freed_mb(how: str) -> int:
+def freed_mb(how: str, bodies: int) -> int:
     done = subprocess.run(
-        [sys.executable, "-c", _OVERLOAD, how], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", _OVERLOAD, how, str(bodies)], capture_output=True, text=True, check=True, timeout=60
     )
     return int(done.stdout)
 
 
 @pytest.mark.skipif(not give_back_memory(), reason="this C library keeps no freed memory")
-def test_bodies_that_are_gone_take_no_memory() -> None:
-    # 600 bodies of 192 kB are 115 MB.
-    assert freed_mb("mapped") > 100
+def test_bodies_that_are_gone_are_kept_for_the_next_and_then_given_back() -> None:
+    # 40 bodies of 192 kB are 8 MB, 600 are 115 MB.
+    assert freed_mb("kept", 40) < 2
+    assert freed_mb("given back", 600) > 100
+
+
+def test_memory_is_given_back_once_after_bursts_that_follow_one_another() -> None:
+    calls, given = [], threading.Event()
+
+    def give_back() -> None:
+        calls.append(threading.current_thread())
+        given.set()
+
+    ebb = Ebb(0.2, give_back)
+    for _ in range(3):
+        ebb()
+    assert given.wait(30)
+    given.clear()
+    calls[0].join(30)
+    ebb()
+    assert given.wait(30)
+    assert len(calls) == 2
+    assert threading.current_thread() not in calls

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from voiceflow_ml.service.receiving import Buffers, Receive, read_body, while_connected
+from voiceflow_ml.service.receiving import BURST_BYTES, Buffers, Receive, read_body, while_connected
 from voiceflow_ml.service.refusals import ClientGoneError, RequestError
 
 
@@ -107,3 +107,20 @@ def test_work_is_waited_for_as_long_as_its_client_is_there() -> None:
     gone = [part(b"", more=False), {"type": "http.disconnect"}]
     with pytest.raises(ClientGoneError, match="while its request waited"):
         asyncio.run(while_connected(sending(gone), work(3_600)))
+
+
+def test_the_end_of_a_burst_is_told_and_the_end_of_a_small_request_is_not() -> None:
+    told: list[int] = []
+    buffers = Buffers(1 << 30, on_ebb=lambda: told.append(buffers.held_bytes))
+    with buffers.share() as small:
+        small.take(BURST_BYTES - 1)
+    assert told == []
+    with buffers.share() as first:
+        first.take(1)
+        with buffers.share() as second:
+            second.take(BURST_BYTES - 1)
+        assert told == []
+    assert told == [0]
+    with buffers.share() as small:
+        small.take(1)
+    assert told == [0]

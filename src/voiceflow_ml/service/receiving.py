@@ -12,6 +12,8 @@ Result = TypeVar("Result")
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+BURST_BYTES = 8 << 20
+"""Bodies that are held at once: so many are worth the work of giving their memory back."""
 
 
 class Buffers:
@@ -19,14 +21,24 @@ class Buffers:
 
     Args:
         most_bytes: what they may not exceed.
+        on_ebb: called when none is held any more after a burst.
     """
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int, *, on_ebb: Callable[[], object] = lambda: None) -> None:
         self.most_bytes, self.held_bytes = most_bytes, 0
+        self._on_ebb, self._peak_bytes = on_ebb, 0
 
     def share(self) -> Share:
         """A share for one request; a context manager that gives back what it took."""
         return Share(self)
+
+    def change(self, by_bytes: int) -> None:
+        """Count what a share took, or gave back."""
+        self.held_bytes += by_bytes
+        self._peak_bytes = max(self._peak_bytes, self.held_bytes)
+        if not self.held_bytes and self._peak_bytes >= BURST_BYTES:
+            self._peak_bytes = 0
+            self._on_ebb()
 
 
 class Share:
@@ -41,7 +53,7 @@ class Share:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._buffers.held_bytes -= self._held_bytes
+        self._buffers.change(-self._held_bytes)
 
     def take(self, size_bytes: int) -> None:
         """Hold more.
@@ -53,7 +65,7 @@ class Share:
             raise RequestError(
                 503, "too many bodies are being received; ask again later", retry_after_s=1, hang_up=True
             )
-        self._buffers.held_bytes += size_bytes
+        self._buffers.change(size_bytes)
         self._held_bytes += size_bytes
 
 

@@ -13,7 +13,7 @@ from voiceflow_ml.errors import ConfigError
 from voiceflow_ml.models.shipped import MODEL_NAME
 from voiceflow_ml.service.loading import Loader, LoadingPlan
 from voiceflow_ml.service.logs import say
-from voiceflow_ml.service.memory import map_bodies
+from voiceflow_ml.service.memory import Ebb, keep_heap
 from voiceflow_ml.service.metrics import Metrics
 from voiceflow_ml.service.parts import Parts
 from voiceflow_ml.service.pool import InferencePool
@@ -39,16 +39,20 @@ def open_parts(settings: ServeSettings) -> Parts:
     Raises:
         VoiceflowError: the model cannot be served.
     """
-    map_bodies()
+    keep_heap()
     for module in _NEEDED_LATER:
         # The first recording must not pay for imports.
         import_module(module)
     metrics = Metrics()
     slot, source = open_slot(settings, metrics)
     pool = InferencePool(
-        settings.thread_count, settings.queue_length, hang_ns=round(settings.inference_timeout_s * NS_PER_S)
+        settings.thread_count,
+        settings.queue_length,
+        hang_ns=round(settings.inference_timeout_s * NS_PER_S),
     )
-    parts = Parts(settings, slot, pool, metrics, Buffers(settings.max_buffered_bytes), source)
+    # Connections that idle after a burst hold memory until they are closed.
+    ebb = Ebb(settings.keep_alive_s + 1)
+    parts = Parts(settings, slot, pool, metrics, Buffers(settings.max_buffered_bytes, on_ebb=ebb), source)
     metrics.watch("voiceflow_queue_depth", "Requests that wait for a thread.", lambda: pool.depth)
     metrics.watch("voiceflow_hung_threads", "Threads in which the model hangs.", lambda: pool.hung)
     metrics.watch("voiceflow_streams", "Streams that are open.", lambda: parts.life.streams)
