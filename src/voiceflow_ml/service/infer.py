@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from functools import partial
 
 from voiceflow_ml.errors import VoiceflowError
 from voiceflow_ml.service.endpoint import Answer, Endpoint, Request
+from voiceflow_ml.service.infer_work import InferWork
 from voiceflow_ml.service.refusals import RequestError
-from voiceflow_ml.service.v2_answer import write_infer
-from voiceflow_ml.service.v2_request import JSON_LENGTH_HEADER, json_length, read_infer
+from voiceflow_ml.service.v2_request import JSON_LENGTH_HEADER, json_length
 from voiceflow_ml.service.version import LoadedVersion
 
 ROUTE_KEY_HEADER = b"voiceflow-key"
@@ -26,7 +24,7 @@ class InferEndpoint(Endpoint):
         with self.parts.slot.route(route_key(request)) as lease:
             version = lease.version
             check_served(version, request.path)
-            work = partial(_infer, version, request.body, json_bytes, self.parts.settings.max_tensor_bytes)
+            work = InferWork(version, request.body, json_bytes, self.parts.settings.max_tensor_bytes)
             try:
                 done = await self.parts.pool.submit(work, wait_ns=self.parts.wait_ns)
             except RequestError:
@@ -34,12 +32,13 @@ class InferEndpoint(Endpoint):
             except VoiceflowError:
                 self.parts.slot.report(lease, error=True, elapsed_ns=0)
                 raise
-            body, length, inference_ns = done.value
-            self.parts.slot.report(lease, error=False, elapsed_ns=inference_ns)
+            found = done.value
+            self.parts.slot.report(lease, error=False, elapsed_ns=found.inference_ns)
         headers = [(b"content-type", b"application/json")]
-        if length is not None:
-            headers = [(b"content-type", b"application/octet-stream"), (JSON_LENGTH_HEADER, str(length).encode())]
-        return Answer(body, version.model, version.version, done.queue_ns, inference_ns, headers)
+        if found.json_bytes is not None:
+            length = str(found.json_bytes).encode()
+            headers = [(b"content-type", b"application/octet-stream"), (JSON_LENGTH_HEADER, length)]
+        return Answer(found.body, version.model, version.version, done.queue_ns, found.inference_ns, headers)
 
 
 def route_key(request: Request) -> str | None:
@@ -63,13 +62,3 @@ def check_served(version: LoadedVersion, path: Mapping[str, str]) -> None:
         raise RequestError(404, f"no model {model[:100]!r} is served; {version.model!r} is")
     if asked != version.version:
         raise RequestError(404, f"version {asked[:100]!r} is not served; {version.version!r} is")
-
-
-def _infer(
-    version: LoadedVersion, body: bytes, json_bytes: int | None, most_bytes: int
-) -> tuple[bytes, int | None, int]:
-    request = read_infer(body, json_bytes, version.contract, most_bytes=most_bytes)
-    begun_ns = time.perf_counter_ns()
-    outputs = version.run(request.inputs)
-    inference_ns = time.perf_counter_ns() - begun_ns
-    return *write_infer(request, outputs, model=version.model, version=version.version), inference_ns

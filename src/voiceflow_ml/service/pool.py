@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
-import math
 import threading
 import time
 from collections import deque
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from voiceflow_ml.service.ending import end_run
 from voiceflow_ml.service.logs import say
 from voiceflow_ml.service.refusals import ClientGoneError, RequestError
-from voiceflow_ml.service.work import Done, HungError, Job, Worker
+from voiceflow_ml.service.work import Done, HungError, Job, SharedWork, Worker, run_together, whole_seconds
 from voiceflow_ml.units import NS_PER_S
 
 Result = TypeVar("Result")
@@ -37,14 +37,22 @@ class InferencePool:
     Args:
         threads: how many.
         most_queued: how many pieces of work may wait.
+        most_shared: how many pieces of alike work a thread takes at once (:class:`~.work.SharedWork`).
         hang_ns: how long one step of a piece of work may take.
         now_ns: the clock.
     """
 
     def __init__(
-        self, threads: int, most_queued: int, *, hang_ns: int = 60 * NS_PER_S, now_ns: Now = time.perf_counter_ns
+        self,
+        threads: int,
+        most_queued: int,
+        *,
+        most_shared: int = 1,
+        hang_ns: int = 60 * NS_PER_S,
+        now_ns: Now = time.perf_counter_ns,
     ) -> None:
-        self.most_queued, self._hang_ns, self._now_ns = most_queued, hang_ns, now_ns
+        self.most_queued, self._most_shared = most_queued, most_shared
+        self._hang_ns, self._now_ns = hang_ns, now_ns
         self._quick: deque[Job] = deque()
         self._long: deque[Job] = deque()
         self._waiting = threading.Condition()
@@ -82,10 +90,10 @@ class InferencePool:
             RequestError: as many wait already as may, or every thread hangs (503).
         """
         if self.is_lost:
-            raise RequestError(503, "every thread that runs the model hangs", retry_after_s=_seconds(wait_ns))
+            raise RequestError(503, "every thread that runs the model hangs", retry_after_s=whole_seconds(wait_ns))
         if self.depth >= self.most_queued:
             sentence = f"{self.most_queued} requests wait already; ask again later"
-            raise RequestError(503, sentence, retry_after_s=_seconds(wait_ns))
+            raise RequestError(503, sentence, retry_after_s=whole_seconds(wait_ns))
 
     def submit(self, work: Callable[[], Result], *, wait_ns: int, quick: bool = True) -> asyncio.Future[Done[Result]]:
         """Queue a piece of work; call this on the event loop.
@@ -136,10 +144,10 @@ class InferencePool:
             raise ClientGoneError("nobody waits for this any more")
         for _ in range(len(self._quick)):
             with self._waiting:
-                job = self._quick.popleft() if self._quick else None
-            if job is None:
+                jobs = self._take_quick() if self._quick else None
+            if jobs is None:
                 return
-            self._do(worker, job)
+            self._do(worker, jobs)
 
     def close(self) -> None:
         """Take nothing more, do what was taken, and end the threads; one that hangs is left behind."""
@@ -153,37 +161,50 @@ class InferencePool:
 
     def _serve(self, worker: Worker) -> None:
         self._own.worker = worker
-        while (job := self._next()) is not None:
-            self._do(worker, job)
-            # What the job holds (bodies, versions) must not live until the next one comes.
-            del job
+        while (jobs := self._next()) is not None:
+            self._do(worker, jobs)
+            # What the jobs hold (bodies, versions) must not live until the next one comes.
+            del jobs
 
-    def _next(self) -> Job | None:
-        """The piece of work that has waited longest; None when there will be no more."""
+    def _next(self) -> list[Job] | None:
+        """The piece of work that has waited longest, with what is done along with it; None when there is no more."""
         with self._waiting:
             while not (self._quick or self._long):
                 if self._closed:
                     return None
                 self._waiting.wait()
             if self._quick and (not self._long or self._quick[0].number < self._long[0].number):
-                return self._quick.popleft()
-            return self._long.popleft()
+                return self._take_quick()
+            return [self._long.popleft()]
 
-    def _do(self, worker: Worker, job: Job) -> None:
-        if job.future.cancelled():
-            return
-        queue_ns = self._now_ns() - job.queued_ns
-        if queue_ns > job.wait_ns:
-            job.settle(None, _waited(job, queue_ns))
+    def _take_quick(self) -> list[Job]:
+        """The first piece of quick work, and others that share a run with it; called with the lock held."""
+        jobs = [self._quick.popleft()]
+        if self._most_shared > 1 and isinstance(jobs[0].work, SharedWork):
+            key = jobs[0].work.key
+            alike = (job for job in self._quick if isinstance(job.work, SharedWork) and job.work.key == key)
+            jobs += itertools.islice(alike, self._most_shared - 1)
+            for job in jobs[1:]:
+                self._quick.remove(job)
+        return jobs
+
+    def _do(self, worker: Worker, taken: list[Job]) -> None:
+        begun_ns = self._now_ns()
+        jobs = [job for job in taken if not job.future.cancelled() and not job.refuse_if_late(begun_ns)]
+        if not jobs:
             return
         before = worker.jobs
-        self._got_on(worker, (*before, job))
+        self._got_on(worker, (*before, *jobs))
         try:
-            done = Done(job.work(), queue_ns)
+            outcomes = run_together([job.work for job in jobs])
         except BaseException as error:
-            job.settle(None, error)
+            for job in jobs:
+                job.settle(None, error)
         else:
-            job.settle(done, None)
+            for job, outcome in zip(jobs, outcomes, strict=True):
+                failed = isinstance(outcome, Exception)
+                done = None if failed else Done(outcome, begun_ns - job.queued_ns)
+                job.settle(done, outcome if failed else None)
         finally:
             self._got_on(worker, before)
 
@@ -211,11 +232,9 @@ class InferencePool:
                 worker.told_ns = since_ns
                 self._give_up(worker, jobs)
         with self._waiting:
-            late = [job for job in (*self._quick, *self._long) if now_ns - job.queued_ns > job.wait_ns]
-            for job in late:
-                (self._quick if job in self._quick else self._long).remove(job)
-        for job in late:
-            job.settle(None, _waited(job, now_ns - job.queued_ns))
+            for queue in (self._quick, self._long):
+                for late in [job for job in queue if job.refuse_if_late(now_ns)]:
+                    queue.remove(late)
 
     def _give_up(self, worker: Worker, jobs: tuple[Job, ...]) -> None:
         bound_s = self._hang_ns / NS_PER_S
@@ -223,15 +242,6 @@ class InferencePool:
         *around, inner = jobs
         inner.settle(None, HungError(f"the model did not come back within {bound_s:g} s"))
         for job in around:
-            # Not its own fault: quick work that was done in the middle of it hangs.
+            # Perhaps not its own fault: what was done in the middle of it, or along with it, hangs.
             job.settle(None, RequestError(503, "the thread that did this hangs; ask again", retry_after_s=1))
         end_run(worker.thread.ident)
-
-
-def _waited(job: Job, queue_ns: int) -> RequestError:
-    sentence = f"waited {queue_ns / NS_PER_S:.2f} s for a thread, longer than the queue's bound; ask again later"
-    return RequestError(503, sentence, retry_after_s=_seconds(job.wait_ns))
-
-
-def _seconds(wait_ns: int) -> int:
-    return max(1, math.ceil(wait_ns / NS_PER_S))

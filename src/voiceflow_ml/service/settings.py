@@ -46,6 +46,7 @@ class ServeSettings(BaseSettings):
     )
     threads: int = Field(0, ge=0, le=256, description="Inference threads; 0 is one for each core.")
     queue_length: int = Field(64, ge=1, le=100_000, description="Requests that may wait for a thread.")
+    max_batch: int = Field(1, ge=1, le=1_024, description="Waiting inferences that share a run; 1 for none.")
     queue_timeout_s: _Seconds = Field(1.0, description="A request that waited longer is answered 503.")
     long_queue_timeout_s: _Seconds = Field(30.0, description="The same for recordings of more than a megabyte.")
     inference_timeout_s: _Seconds = Field(60.0, description="A run of the model that takes longer is given up.")

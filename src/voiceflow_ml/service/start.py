@@ -48,6 +48,7 @@ def open_parts(settings: ServeSettings) -> Parts:
     pool = InferencePool(
         settings.thread_count,
         settings.queue_length,
+        most_shared=settings.max_batch,
         hang_ns=round(settings.inference_timeout_s * NS_PER_S),
     )
     # Connections that idle after a burst hold memory until they are closed.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,14 @@ class LoadedVersion:
         except Exception as error:  # ONNX Runtime's exceptions have no common base but this
             raise ModelFileError(f"the model does not run: {quoted(error)}") from None
         return dict(zip(names, outputs, strict=True))
+
+    @cached_property
+    def takes_batches(self) -> bool:
+        """Whether rows of several requests may go in together and come out as they went in: every first axis is one."""
+        first_axes = {
+            tensor.axes[0] if tensor.axes else 0 for tensor in (*self.contract.inputs, *self.contract.outputs)
+        }
+        return len(first_axes) == 1 and all(isinstance(axis, str) and axis for axis in first_axes)
 
     @property
     def segmenter(self) -> Segmenter | None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from voiceflow_ml.errors import VoiceflowError
+from voiceflow_ml.service.refusals import RequestError
+from voiceflow_ml.units import NS_PER_S
 
 Result = TypeVar("Result")
 
@@ -28,6 +32,37 @@ class Done(Generic[Result]):
 
     value: Result
     queue_ns: int
+
+
+class SharedWork(ABC):
+    """Work that may be done together with work of the same key, for less than each by itself.
+
+    Attributes:
+        key: equal for what may be done together.
+    """
+
+    key: Hashable
+
+    @abstractmethod
+    def __call__(self) -> Any:
+        """Do this alone."""
+
+    @abstractmethod
+    def together(self, works: Sequence[Any]) -> list[Any]:
+        """Do these, this one first: the value of each, or the exception that it failed with."""
+
+
+def run_together(works: Sequence[Callable[[], Any]]) -> list[Any]:
+    """Do one piece of work, or several that share a run: the value of each, or the exception that it failed with."""
+    first = works[0]
+    if len(works) > 1 and isinstance(first, SharedWork):
+        return first.together(works)
+    return [work() for work in works]
+
+
+def whole_seconds(time_ns: int) -> int:
+    """A time as ``Retry-After`` has it: at least one second."""
+    return max(1, math.ceil(time_ns / NS_PER_S))
 
 
 class Job:
@@ -57,6 +92,15 @@ class Job:
         except RuntimeError:
             # The loop was closed meanwhile: nobody waits any more.
             return
+
+    def refuse_if_late(self, now_ns: int) -> bool:
+        """Whether it has waited for too long by now; if so, it is answered 503."""
+        queue_ns = now_ns - self.queued_ns
+        if queue_ns <= self.wait_ns:
+            return False
+        sentence = f"waited {queue_ns / NS_PER_S:.2f} s for a thread, longer than the queue's bound; ask again later"
+        self.settle(None, RequestError(503, sentence, retry_after_s=whole_seconds(self.wait_ns)))
+        return True
 
     def _settle(self, done: Done[Any] | None, error: BaseException | None) -> None:
         if self.future.done():
