@@ -26,26 +26,20 @@ def lower_tail(k: int, n: int, p: float) -> float:
     """
     if k < 0:
         return 0.0
-    if k >= n:
-        return 1.0
     if k > n * p:
         return 1.0 - upper_tail(k + 1, n, p)
     odds = (1 - p) / p
-    ratio_terms = _sum_falling(lambda i: i / (n - i + 1) * odds, start=k, stop=0, step=-1)
-    return min(1.0, math.exp(log_pmf(k, n, p)) * ratio_terms)
+    return math.exp(log_pmf(k, n, p)) * _sum_falling(lambda i: i / (n - i + 1) * odds, start=k, stop=0, step=-1)
 
 
 def upper_tail(k: int, n: int, p: float) -> float:
     """P(X >= k) for X ~ Binomial(n, p); arguments as in :func:`lower_tail`."""
-    if k <= 0:
-        return 1.0
     if k > n:
         return 0.0
     if k <= n * p:
         return 1.0 - lower_tail(k - 1, n, p)
     odds = p / (1 - p)
-    ratio_terms = _sum_falling(lambda i: (n - i) / (i + 1) * odds, start=k, stop=n, step=1)
-    return min(1.0, math.exp(log_pmf(k, n, p)) * ratio_terms)
+    return math.exp(log_pmf(k, n, p)) * _sum_falling(lambda i: (n - i) / (i + 1) * odds, start=k, stop=n, step=1)
 
 
 def _sum_falling(ratio_to_next: Callable[[int], float], *, start: int, stop: int, step: int) -> float:

@@ -171,7 +171,8 @@ def _log_quantiles(samples_ns: NDArray[np.int64], size: int, quantile: float) ->
     count = samples_ns.size // size
     ordered = np.sort(samples_ns[: count * size].reshape(count, size), axis=1)
     rank = nearest_rank(size, quantile)
-    reach = min(round(math.sqrt(size * quantile * (1 - quantile))), size - rank, rank - 1)
+    # A batch holds a sample of the tail, so this is never beyond its last rank; before its first it can be.
+    reach = min(round(math.sqrt(size * quantile * (1 - quantile))), rank - 1)
     around = ordered[:, rank - 1 - reach : rank + reach]
     if around.min() == 0:
         raise SampleError(

@@ -71,7 +71,7 @@ class Count:
         """Most violations among these samples with which they would be MET; None when none is few enough."""
         if self.samples < fewest_for_met(1 - self.p0):
             return None
-        least = _first(lambda k: self._log_e_met(k, self.samples) < self.threshold, 0, self.samples + 1)
+        least = _first(lambda k: self._log_e_met(k, self.samples) < self.threshold, 0, self.samples)
         return least - 1 if least else None
 
     def least_for_breached(self) -> int | None:
@@ -113,12 +113,12 @@ def count_violations(violates: NDArray[np.bool_], p0: float, confidence: float) 
         p0: the rate of violations of a quantile exactly on its limit, 0 < p0 < 1.
         confidence: 1 - the error rate allowed in each direction.
     """
-    rare = violates if p0 <= 0.5 else ~violates
+    # Dependence is read alike from violations and from what is none: both vary by as much.
     return Count(
         samples=int(violates.size),
         violations=int(np.count_nonzero(violates)),
         p0=p0,
-        effects=design_effects(rare, min(p0, 1 - p0)),
+        effects=design_effects(violates, p0),
         threshold=-math.log1p(-confidence),
     )
 

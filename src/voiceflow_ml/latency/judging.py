@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from voiceflow_ml.errors import SampleError
 from voiceflow_ml.latency.counting import Count, count_violations
-from voiceflow_ml.latency.quantiles import Interval, Samples, as_samples_ns, check_fraction, nearest_rank
+from voiceflow_ml.latency.quantiles import Interval, Samples, as_samples_ns, check_fraction, percentile
 from voiceflow_ml.latency.verdict import Bound, ClockChannel, Outcome, Verdict
 from voiceflow_ml.latency.wording import sentence_of, sentence_of_both
 
@@ -78,8 +78,7 @@ def _judge_channel(
         outcome = Outcome.BREACHED
     elif count.is_met:
         outcome = Outcome.MET
-    rank = nearest_rank(values.size, quantile)
-    measured_ns = int(np.partition(values, rank - 1)[rank - 1])
+    measured_ns = percentile(values, quantile)
     # Dependence at the percentile itself: a limit far from it may have no violation that could show any.
     at_percentile = count_violations(_violates(values, measured_ns, bound), p0, confidence)
     open_limits = replace(count, effects=count.effects.worse_of(at_percentile.effects))
