@@ -53,6 +53,12 @@ def test_small_tails_keep_their_relative_precision() -> None:
     assert lower_tail(2, 10_000, 1 / 128) == pytest.approx(float(lower), rel=1e-9)
 
 
+def test_a_tail_beyond_the_mean_is_right_to_the_last_digit() -> None:
+    # Its own terms carry the error of the logarithms of factorials, a hundred times what is left out of it.
+    lower = exact_lower(120, 10_000, Fraction(1, 128))
+    assert lower_tail(120, 10_000, 1 / 128) == pytest.approx(float(lower), rel=1e-15, abs=0)
+
+
 def test_beyond_the_ends_a_tail_is_nothing_or_everything() -> None:
     assert lower_tail(-1, 10, 0.5) == 0.0
     assert lower_tail(10, 10, 0.5) == lower_tail(11, 10, 0.5) == 1.0

@@ -34,6 +34,13 @@ def test_a_stage_alone_is_its_own_quantile() -> None:
     assert part.alone_ns == budget.independent_ns
 
 
+def test_a_sample_is_drawn_as_often_as_any_other() -> None:
+    drawn_ns = MeasuredStage("m", [3, 5, 7]).draw_ns(np.random.default_rng(1), 30_000)
+    values, counts = np.unique(drawn_ns, return_counts=True)
+    assert values.tolist() == [3, 5, 7]
+    assert counts.tolist() == pytest.approx([10_000] * 3, rel=0.03)
+
+
 def test_two_even_stages_add_up_to_the_triangle() -> None:
     # P(X + Y > 2 - d) = d^2 / 2 for two of U(0, 1): the P99 is 2 - sqrt(0.02).
     stages = [DeclaredStage("a", 0, 100 * MS), DeclaredStage("b", 0, 100 * MS)]
@@ -52,10 +59,12 @@ def test_the_product_figures_add_up() -> None:
     budget = add_up(stages, 0.99)
     assert budget.ceiling_ns == pytest.approx(52.99 * MS, rel=0.001), "40 + 10 and the P99 of the model"
     assert 45 * MS < budget.independent_ns < (budget.ceiling_ns or 0)
-    assert budget.largest.name == "network"
+    assert (budget.quantile, budget.largest.name) == (0.99, "network")
     assert [part.name for part in budget.parts] == ["network", "server", "m"]
     assert sum(part.independent_ns for part in budget.parts) == budget.independent_ns
     assert sum(part.ceiling_ns or 0 for part in budget.parts) == budget.ceiling_ns
+    assert [part.ceiling_ns for part in budget.parts[:2]] == [40 * MS, 10 * MS]
+    assert {type(part.independent_ns) for part in budget.parts} == {int}, "whole nanoseconds, in a record too"
 
 
 def test_the_split_is_the_best_that_brute_force_finds() -> None:
@@ -136,16 +145,29 @@ class Written:
 @pytest.mark.parametrize(
     ("quantile", "first", "last"),
     # A fifth of the way to the nearer end, on both sides of the nearest rank.
-    [(0.5, 39_999, 59_999), (0.99, 98_799, 99_199), (0.01, 799, 1_199), (0.999_99, 99_997, 99_999)],
+    [
+        (0.5, 39_999, 59_999),
+        (0.99, 98_799, 99_199),
+        (0.01, 799, 1_199),
+        (0.999_99, 99_997, 99_999),
+        (0.000_02, 0, 2),
+    ],
 )
 def test_a_share_is_a_mean_over_the_sums_around_the_quantile(quantile: float, first: int, last: int) -> None:
-    sums_ns = np.arange(DRAWS, dtype=np.float64) * 1_000
+    sums_ns = np.arange(1.0, DRAWS + 1) * 1_000
     # All sums but those in reach are the second stage's alone, and then only the outermost in reach.
-    for kept, share in ((slice(first, last + 1), 0), ([first, last], (first + last) / (last - first + 1) * 1_000)):
+    outermost = (first + last + 2) / (last - first + 1) * 1_000
+    for kept, share in ((slice(first, last + 1), 0), ([first, last], outermost)):
         second_ns = sums_ns.copy() if share == 0 else np.zeros(DRAWS)
         second_ns[kept] = 0 if share == 0 else sums_ns[kept]
         budget = add_up([Written("a", sums_ns - second_ns), Written("b", second_ns)], quantile)
         assert budget.parts[1].independent_ns == pytest.approx(share, abs=1)
+
+
+def test_alone_a_stage_takes_its_nearest_rank() -> None:
+    durations_ns = np.random.default_rng(1).permutation(np.arange(1.0, DRAWS + 1))
+    for quantile, rank in ((0.5, 50_000), (0.99, 99_000), (0.000_01, 1)):
+        assert add_up([Written("a", durations_ns)], quantile).parts[0].alone_ns == rank
 
 
 def test_the_same_seed_gives_the_same_budget_and_another_hardly_another() -> None:

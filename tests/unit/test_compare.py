@@ -255,6 +255,18 @@ def test_more_confidence_than_the_batches_can_give_is_said() -> None:
     )
 
 
+# The first two intervals reach further down, the others further up: it can be seen which end is looked at.
+@pytest.mark.parametrize(("seed", "slowdown"), [(1, 0.03), (1, 0.05), (7, 0.03), (7, 0.05)])
+def test_the_forecast_looks_at_the_end_of_the_interval_towards_the_tolerance(seed: int, slowdown: float) -> None:
+    comparison = compare(*arms(seed=seed, slowdown=slowdown), quantile=0.5, tolerance=0.04)
+    ends = comparison.ratio_low, comparison.ratio, comparison.ratio_high
+    low, middle, high = (math.log(end or 0) for end in ends)
+    assert comparison.outcome is Change.INCONCLUSIVE
+    gap = middle - math.log(1.04)
+    needed = 400 * ((middle - low if gap > 0 else high - middle) / gap) ** 2
+    assert comparison.samples_needed == pytest.approx(needed, abs=1)
+
+
 def test_the_forecast_is_about_right() -> None:
     open_runs: list[Comparison] = []
     decided = 0
@@ -368,3 +380,5 @@ def test_an_interval_shrinks_with_the_root_of_its_samples() -> None:
     # At least one block more, and never said where a million would not do.
     assert _samples_needed(1_000, 0.2, 0.1) == 1_000 + BLOCK_SAMPLES
     assert _samples_needed(1_000, 0.003, 0.1) is None
+    # A gap no wider than what the rounding of logarithms makes is none.
+    assert _samples_needed(1_000, 1e-12, 0.0) is None

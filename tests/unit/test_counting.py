@@ -31,6 +31,14 @@ def test_the_published_thresholds_of_a_p99(
     assert (one.most_for_met(), one.least_for_breached()) == (most_for_met, least_for_breached)
 
 
+def test_with_few_independent_samples_not_even_all_violations_or_none_decide() -> None:
+    # Of a P10 the samples within the limit are the rare event, and there is none.
+    assert count(300, 0, p0=0.9, few=6.0).least_for_breached() is None
+    assert count(300, 0, p0=0.9, few=5.5).least_for_breached() == 300
+    assert count(2_000, 0, few=5.0).most_for_met() is None
+    assert count(2_000, 0, few=3.5).most_for_met() == 0
+
+
 quantiles = st.sampled_from([0.01, 0.05, 0.1, 0.5, 0.9, 0.95, 0.99])
 effects = st.floats(1, 30)
 
@@ -91,6 +99,12 @@ def test_the_forecast_is_the_first_total_that_decides(samples: int, share: float
 )
 def test_forecasts_of_a_p99(samples: int, violations: int, needed: int | None) -> None:
     assert count(samples, violations).samples_needed() == needed
+
+
+@pytest.mark.parametrize(("effect", "needed"), [(1_893.308, 1_000_000), (1_893.312, None)])
+def test_a_million_samples_are_the_most_that_are_forecast(effect: float, needed: int | None) -> None:
+    # Without a violation 528.1758 independent samples show that a P99 is within its limit, if they were enough.
+    assert count(2_000, 0, few=effect).samples_needed() == needed
 
 
 def test_violations_are_counted_on_their_rare_side() -> None:

@@ -86,6 +86,12 @@ def test_an_interval_uses_the_exact_ranks() -> None:
     assert (interval.low_ns, interval.high_ns, interval.confidence) == (37, 64, 0.99)
 
 
+def test_what_is_cut_off_may_be_exactly_what_the_confidence_leaves() -> None:
+    # P(Bin(2, 1/2) <= 0) is 1/4, half of what 50 % leave.
+    interval = percentile_interval([1, 2], 0.5, confidence=0.5)
+    assert (interval.low_ns, interval.high_ns) == (1, 2)
+
+
 def test_too_few_samples_leave_a_side_open() -> None:
     interval = percentile_interval(list(range(200)), 0.99)
     assert interval.high_ns is None

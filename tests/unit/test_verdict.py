@@ -162,6 +162,49 @@ def test_the_interval_never_contradicts_the_verdict(
         assert low >= limit_ns
 
 
+def evenly_mixed(samples: int) -> NDArray[np.int64]:
+    """1 to ``samples``, each once; large and small ones come evenly."""
+    return np.arange(samples, dtype=np.int64) * 7_919 % samples + 1
+
+
+def test_an_open_interval_ends_at_the_limits_that_would_just_be_decided() -> None:
+    # Of 10 000 samples up to 64 may be over a P99 that is met, and 139 are enough for one that is breached.
+    values = evenly_mixed(10_000)
+    upper = judge(values, limit_ns=9_900, quantile=0.99)
+    assert (upper.outcome, upper.measured_ns) == (INCONCLUSIVE, 9_900)
+    assert (upper.interval.low_ns, upper.interval.high_ns) == (10_000 - 139 + 1, 10_000 - 64)
+    lower = judge(values, limit_ns=101, quantile=0.01, bound="lower")
+    assert (lower.outcome, lower.measured_ns) == (INCONCLUSIVE, 100)
+    assert (lower.interval.low_ns, lower.interval.high_ns) == (64 + 1, 139)
+
+
+@pytest.mark.parametrize(("quantile", "limit_ns", "outcome"), [(0.9, 20_000, MET), (0.1, 1, BREACHED)])
+def test_dependence_that_a_limit_far_off_cannot_show_is_seen_at_the_percentile(
+    quantile: float, limit_ns: int, outcome: Outcome
+) -> None:
+    mixed = evenly_mixed(2_000) + 1
+    independent, clustered = (judge(one, limit_ns=limit_ns, quantile=quantile) for one in (mixed, np.sort(mixed)))
+    for verdict in (independent, clustered):
+        # All samples are on one side of the limit, so that they say nothing of clusters.
+        assert (verdict.outcome, verdict.design_effect_met, verdict.design_effect_breached) == (outcome, 1.0, 1.0)
+    low_ns, high_ns = independent.interval.low_ns, independent.interval.high_ns
+    assert low_ns is not None
+    assert high_ns is not None
+    assert independent.measured_ns - 60 < low_ns < independent.measured_ns < high_ns < independent.measured_ns + 60
+    # In order, no sample bounds the percentile on the side of the limit: the limit does.
+    assert (clustered.interval.high_ns if outcome is MET else clustered.interval.low_ns) == limit_ns
+
+
+def test_samples_at_the_percentile_itself_are_not_beyond_it() -> None:
+    # A half of ones, then a half of twos; one of each 20 is slower and different from all others.
+    halves = np.repeat([1, 2], 1_000)
+    halves[::20] = np.arange(100) + 3
+    mixed = np.tile([1, 2], 1_000)
+    mixed[::20] = np.arange(100) + 3
+    for limit_ns in (2, 50):
+        assert judge(halves, limit_ns=limit_ns, quantile=0.9) == judge(mixed, limit_ns=limit_ns, quantile=0.9)
+
+
 @given(series, st.integers(1, 998), quantiles)
 def test_counted_from_the_other_end_the_verdict_is_the_same(
     values: NDArray[np.int64], limit_ns: int, quantile: float
