@@ -4,6 +4,7 @@ import gc
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,6 +130,17 @@ def test_a_run_shares_the_memory_that_was_measured_into_and_is_read_only() -> No
     assert run.samples_ns.dtype == np.int64
     with pytest.raises(ValueError, match="read-only"):
         run.samples_ns[0] = 1
+
+
+@pytest.mark.parametrize("kind", [list, np.array])
+def test_the_samples_of_any_run_are_an_array_that_cannot_be_written(kind: Callable[[list[int]], Any]) -> None:
+    service, given_ns = Service(NS_PER_MS), kind([3, 1, 2])
+    run = replace(measure(service, PLAN, clock=service.clock), samples_ns=given_ns)
+    assert run.samples_ns.tolist() == [3, 1, 2]
+    assert run.samples_ns.dtype == np.int64
+    assert not run.samples_ns.flags.writeable
+    # What was given is left as it was.
+    given_ns[0] = 4
 
 
 def test_measurements_in_turns_fill_the_gaps_of_each_other() -> None:

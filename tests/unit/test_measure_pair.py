@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.fake_service import Service
-from voiceflow_ml.latency import FakeClock, FakeCounters, Mode, Progress, Run, SamplingPlan, measure_pair
+from voiceflow_ml.latency import FakeClock, FakeCounters, Mode, Progress, Run, SamplingPlan, measure, measure_pair
 from voiceflow_ml.units import NS_PER_MS, NS_PER_S
 
 PLAN = SamplingPlan(looks=(40, 80), aimed_samples=40, pilot_calls=3, span_ns=0)
@@ -37,6 +37,21 @@ def test_two_versions_are_measured_in_pairs_of_blocks_in_either_order(plan: Samp
     assert len(pairs) == samples // 10
     assert set(pairs) == {"bc", "cb"}
     assert (baseline.stopped_by, candidate.stopped_by) == ("samples", "samples")
+
+
+def test_a_pair_begins_when_the_gaps_of_both_are_over_and_no_later() -> None:
+    # The slow one has the longer gaps. They are the same where it is measured alone.
+    clock = FakeClock()
+    quick, slow = Service(NS_PER_MS, clock=clock), Service(100 * NS_PER_MS, clock=clock)
+    runs = measure_pair(quick, slow, SPREAD, clock=clock)
+    alone = Service(100 * NS_PER_MS)
+    measure(alone, SPREAD, clock=alone.clock)
+    calls = SPREAD.block_calls + SPREAD.settling
+    first_calls = [service.began_ns[4::calls] for service in (quick, slow)]
+    ends_ns = [began_ns + int(took) for began_ns, took in zip(first_calls[1], runs[1].block_durations_ns, strict=True)]
+    begins_ns = [min(both) for both in zip(*first_calls, strict=True)]
+    waited_ns = [begin - end for begin, end in zip(begins_ns[1:], ends_ns, strict=False)]
+    assert waited_ns == alone.slept_ns
 
 
 def test_the_order_of_pairs_is_drawn_from_the_seed() -> None:

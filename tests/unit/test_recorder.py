@@ -59,6 +59,47 @@ def test_counts_belong_to_their_samples_and_totals_to_all_calls() -> None:
     assert record.cpu_wait_ns.tolist() == [1 + 2 + 3, 4 + 5]
 
 
+@pytest.mark.parametrize("from_due", [False, True])
+def test_counts_of_scheduled_calls_belong_to_their_samples(from_due: bool) -> None:
+    service = counting(Service(lambda n: 10 * n, waits_ns=lambda n: n))
+    recorder = recorder_of(service)
+    recorder.scheduled_block([0, 100, 200], from_due=from_due)
+    assert recorder.scheduler is not None
+    assert recorder.scheduler.run_delay_ns.tolist() == [1, 2, 3]
+    assert recorder.scheduler.thread_time_ns.tolist() == [9, 18, 27]
+
+
+def test_reading_the_counters_takes_no_time_of_a_call_that_is_yet_to_be_due() -> None:
+    service = counting(Service(5, clock=FakeClock()))
+
+    def slow_read() -> int:
+        service.clock.advance_ns(1)
+        return 0
+
+    assert service.counters is not None
+    service.counters.run_delay_ns = service.counters.thread_time_ns = slow_read
+    recorder = recorder_of(service)
+    recorder.scheduled_block([100, 200], from_due=True)
+    assert recorder.samples_ns.tolist() == [5, 5]
+
+
+def test_what_passes_before_a_paced_call_begins_is_none_of_it() -> None:
+    service = counting(Service(5, clock=FakeClock(), waits_ns=lambda _: 2))
+    counters, wait_until_ns = service.counters, service.clock.wait_until_ns
+    assert counters is not None
+
+    def interrupted_wait(time_ns: int) -> None:
+        wait_until_ns(time_ns)
+        counters.advance(run_delay_ns=1, thread_time_ns=1)
+
+    service.clock.wait_until_ns = interrupted_wait  # type: ignore[method-assign]
+    recorder = recorder_of(service)
+    recorder.scheduled_block([100, 200], from_due=False)
+    assert recorder.scheduler is not None
+    assert recorder.scheduler.run_delay_ns.tolist() == [2, 2]
+    assert recorder.scheduler.thread_time_ns.tolist() == [3, 3]
+
+
 @pytest.mark.parametrize(("duration_ns", "wait_ns", "kept_ns"), [(10, 9, 9), (10, 10, 10), (10, 11, 10), (0, 5, 0)])
 @pytest.mark.parametrize("scheduled", [False, True])
 def test_a_wait_is_at_most_the_sample(duration_ns: int, wait_ns: int, kept_ns: int, scheduled: bool) -> None:
@@ -117,6 +158,18 @@ def test_one_block_whose_wait_is_unknown_leaves_all_unknown() -> None:
     recorder = recorder_of(service)
     recorder.closed_block(3, 0)
     counters.cpu_wait_ns = lambda: None
+    recorder.closed_block(3, 0)
+    assert recorder.scheduler is not None
+    assert recorder.scheduler.cpu_wait_ns is None
+
+
+@pytest.mark.parametrize("readings", [(None, 5), (5, None)])
+def test_a_wait_that_is_known_at_one_end_of_a_block_alone_is_unknown(readings: tuple[int | None, ...]) -> None:
+    service = counting(Service(5))
+    counters, left = service.counters, iter(readings)
+    assert counters is not None
+    counters.cpu_wait_ns = lambda: next(left)
+    recorder = recorder_of(service)
     recorder.closed_block(3, 0)
     assert recorder.scheduler is not None
     assert recorder.scheduler.cpu_wait_ns is None
@@ -210,6 +263,10 @@ def test_what_is_recorded_is_seen_in_place_and_not_copied() -> None:
     assert late_counts is not None
     assert np.shares_memory(early_counts.run_delay_ns, late_counts.run_delay_ns)
     assert (early.size, late.size, late_counts.thread_time_ns.size) == (2, 4, 4)
+    assert late_counts.cpu_wait_ns is not None
+    of_samples = late, late_counts.run_delay_ns, late_counts.thread_time_ns
+    of_blocks = recorder.block_starts_ns, recorder.block_durations_ns, late_counts.cpu_wait_ns
+    assert not any(array.flags.writeable for array in (*of_samples, *of_blocks))
 
 
 def test_a_sample_takes_forty_bytes_at_most_with_all_that_is_kept_beside_it() -> None:

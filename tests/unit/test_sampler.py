@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -124,6 +125,16 @@ def test_gaps_are_laid_out_by_the_steady_calls_alone() -> None:
     assert all(0.5 * mean_ns <= gap_ns <= 1.5 * mean_ns for gap_ns in service.slept_ns)
 
 
+def test_gaps_are_laid_out_by_a_call_in_the_middle_and_not_by_the_quick_ones() -> None:
+    # The first call is the cold start; then four take 1 ms, and the five others of the pilot and all later ones 50 ms.
+    service = Service(lambda n: (1 if n in (2, 4, 6, 8) else 50) * NS_PER_MS)
+    plan = Plan(looks=(100,), aimed_samples=100, pilot_calls=9)
+    assert finish(service, plan).warmup.first_steady == 0
+    mean_ns = plan.gap_ns(50 * NS_PER_MS)
+    assert plan.gap_ns(NS_PER_MS) < 0.5 * mean_ns
+    assert all(0.5 * mean_ns <= gap_ns <= 1.5 * mean_ns for gap_ns in service.slept_ns)
+
+
 @pytest.mark.parametrize(
     ("looks", "ends_at", "asked", "stopped_by", "samples"),
     [
@@ -182,6 +193,9 @@ def test_time_ends_a_run_and_leaves_at_least_one_block() -> None:
     # Cold start and warm-up take 6 s: a block that begins before 30 s is finished, none begins after.
     run = finish(Service(NS_PER_S), replace(plan, time_budget_ns=30 * NS_PER_S))
     assert (run.stopped_by, run.samples_ns.size, run.span_ns) == ("time", 30, 30 * NS_PER_S)
+    # Nor does one begin when the time has just run out.
+    run = finish(Service(NS_PER_S), replace(plan, time_budget_ns=26 * NS_PER_S))
+    assert (run.stopped_by, run.samples_ns.size, run.span_ns) == ("time", 20, 20 * NS_PER_S)
     # A group that takes turns has a budget of its own.
     run = finish(Service(NS_PER_S), plan, time_budget_ns=0)
     assert (run.stopped_by, run.samples_ns.size) == ("time", 10)
@@ -218,6 +232,7 @@ def test_the_control_workload_is_timed_once_after_each_block() -> None:
     assert called == [2 + 10 * n for n in range(1, 9)]
     assert run.control_ns is not None
     assert run.control_ns.tolist() == list(range(1, 9))
+    assert run.control_ns.dtype == np.int64
     assert set(run.samples_ns.tolist()) == {NS_PER_MS}
     assert finish(Service(1), PLAN).control_ns is None
 

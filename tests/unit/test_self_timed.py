@@ -90,6 +90,12 @@ def test_arrivals_go_on_where_they_stood_and_none_is_late_for_an_answer() -> Non
     assert taken.late_calls == 0
 
 
+def test_a_paced_block_begins_one_interval_after_the_last_call_of_the_one_before() -> None:
+    _, requests = run(Mode.PACED, 2 * NS_PER_MS)
+    first = [n * 2 * NS_PER_MS for n in range(10)]
+    assert requests.blocks == [first, *[[due_ns + 2 * NS_PER_MS for due_ns in first]] * 3]
+
+
 def test_another_file_than_the_promised_one_makes_it_invalid() -> None:
     assert evidence.file_finding("", "b") is None
     assert evidence.file_finding("a", "a") is None

@@ -108,10 +108,13 @@ class Recorder:
             for offset_ns in offsets_ns:
                 due_ns = block_start_ns + offset_ns
                 self.late_calls += now_ns() > due_ns
-                # What is read after a call is due is part of a latency that counts from then.
-                before = self._read() if from_due else (0, 0)
-                wait_until_ns(due_ns)
-                before = before if from_due else self._read()
+                if from_due:
+                    # What is read after a call is due is part of a latency that counts from then.
+                    before = self._read()
+                    wait_until_ns(due_ns)
+                else:
+                    wait_until_ns(due_ns)
+                    before = self._read()
                 start_ns = now_ns()
                 call()
                 end_ns = now_ns()
