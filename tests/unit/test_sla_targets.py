@@ -54,12 +54,46 @@ def test_a_project_adds_a_target_and_promises_something_for_it() -> None:
 def test_a_project_states_a_shipped_target_otherwise() -> None:
     sla = read("[targets.cuda-t4]\nboost_clock_mhz = 1200\ntflops = { fp16 = 60 }\n")
     target, shipped = sla.catalogue["cuda-t4"], TARGETS["cuda-t4"]
-    assert (target.boost_clock_mhz, target.device_name) == (1200, "Tesla T4")
+    assert (target.boost_clock_mhz, target.device_name, target.compute_capability) == (1200, "Tesla T4", (7, 5))
     assert target.peaks.flops_per_s == {**shipped.peaks.flops_per_s, "fp16": 60e12}
     assert target.peaks.source == "as sla.toml:4 states them"
     assert target.pci_device_ids == shipped.pci_device_ids
     assert (target.stated_at, shipped.stated_at) == ("sla.toml:4", "")
     assert list(sla.catalogue) == list(TARGETS)
+
+
+@pytest.mark.parametrize(
+    ("line", "attribute", "stated"),
+    [
+        ("memory_gb_per_s = 300", "bytes_per_s", 300e9),
+        ("cache_mib = 8", "cache_bytes", 8 * 2**20),
+        ("cache_mib = 0", "cache_bytes", 0),
+        ("tflops = { fp16 = 60 }", "flops_per_s", {**TARGETS["cuda-t4"].peaks.flops_per_s, "fp16": 60e12}),
+    ],
+)
+def test_one_peak_can_be_stated_otherwise_and_the_others_stay(line: str, attribute: str, stated: object) -> None:
+    peaks = read(f"[targets.cuda-t4]\n{line}\n").catalogue["cuda-t4"].peaks
+    source = "as sla.toml:4 states them"
+    assert vars(peaks) == {**vars(TARGETS["cuda-t4"].peaks), attribute: stated, "source": source}
+
+
+def test_peaks_that_nobody_states_otherwise_keep_their_source() -> None:
+    assert read("[targets.cuda-t4]\nmemory_gb = 15\n").catalogue["cuda-t4"].peaks == TARGETS["cuda-t4"].peaks
+
+
+def test_a_project_says_how_a_target_is_run_and_what_ray_calls_it() -> None:
+    text = """\
+[targets.cuda-t4]
+accelerator_type = "TESLA-T4"
+providers = ["TensorrtExecutionProvider"]
+provider_options = { cudnn_conv_algo_search = "HEURISTIC" }
+"""
+    target = read(text).catalogue["cuda-t4"]
+    assert (target.ray_accelerator, target.providers) == ("TESLA-T4", ("TensorrtExecutionProvider",))
+    assert target.provider_options == {
+        **TARGETS["cuda-t4"].provider_options,
+        "cudnn_conv_algo_search": "HEURISTIC",
+    }
 
 
 def test_the_peaks_of_a_cpu_can_be_stated() -> None:
@@ -70,11 +104,22 @@ def test_the_peaks_of_a_cpu_can_be_stated() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("[targets.l40s]\n", 'sla.toml:4: targets.l40s: a target is "cpu" or begins with "cuda-", in small letters;'),
+        (
+            "[targets.l40s]\n",
+            (
+                'sla.toml:4: targets.l40s: a target is "cpu" or begins with "cuda-", in small letters; '
+                "write, for example, [targets.cuda-l40s]"
+            ),
+        ),
         ("[targets.cuda-L40S]\n", 'targets.cuda-L40S: a target is "cpu" or begins with'),
         ("[targets.cuda-l40s]\n", "targets.cuda-l40s: a new target needs device_name and compute_capability"),
         ('[targets.cpu]\ndevice_name = "x"\n', "targets.cpu: a CPU has no device_name"),
+        ('[targets.cpu]\ncompute_capability = "8.9"\n', "targets.cpu: a CPU has no device_name"),
+        ('[targets.cpu]\npci_device_ids = ["0x26B9"]\n', "targets.cpu: a CPU has no device_name"),
         ('[targets.cuda-t4]\ncompute_capability = "8"\n', "compute_capability: must be two numbers in quotes, got '8'"),
+        ('[targets.cuda-t4]\ncompute_capability = ""\n', "compute_capability: must be two numbers in quotes, got ''"),
+        ('[targets.cuda-t4]\ncompute_capability = "1000.0"\n', "must be two numbers in quotes, got '1000.0'"),
+        ('[targets.cuda-t4]\ncompute_capability = "8.9.1"\n', "must be two numbers in quotes, got '8.9.1'"),
         ('[targets.cuda-t4]\npci_device_ids = ["T4"]\n', "pci_device_ids: 'T4' is not a PCI device id; write"),
         ("[targets.cuda-t4]\ntflops = { fp12 = 1 }\n", "tflops: unknown precision 'fp12'; valid: fp32, tf32, fp16"),
         ("[targets.cuda-t4]\ntflops = { fp32 = 0 }\n", "must be more than 0.0, got 0; write, for example, tflops = {"),

@@ -27,6 +27,7 @@ _WORDS = {
     "tuple_type": "must be a list",
 }
 _EXAMPLES = {
+    "accelerator_type": 'accelerator_type = "L40S"',
     "boost_clock_mhz": "boost_clock_mhz = 2520",
     "cache_mib": "cache_mib = 96",
     "boundary": 'boundary = "device-only"',
@@ -88,8 +89,9 @@ def _example(loc: Key) -> str:
     """A valid form of a key: of the innermost one that has a fixed name."""
     if len(loc) == 4 and loc[2] == "inputs":
         return f'{loc[3]} = "builtin:speech" or {loc[3]} = {{ shape = [1, 48000] }}'
-    names = loc[2:] if loc[0] in ("models", "targets") else loc
-    return next((_EXAMPLES[str(part)] for part in reversed(names) if part in _EXAMPLES), _EXAMPLES["models"])
+    # The second is a position, or a name that the project chose: a model may be called as a key is.
+    names = (loc[0], *loc[2:])
+    return next(_EXAMPLES[str(part)] for part in reversed(names) if part in _EXAMPLES)
 
 
 def _valid_keys(table: Key) -> list[str]:
@@ -129,4 +131,4 @@ def dotted(loc: Key) -> str:
     for part in loc:
         name = part if re.fullmatch(r"[A-Za-z0-9_-]+", str(part)) else f'"{part}"'
         text += f"[{part + 1}]" if isinstance(part, int) else f".{name}"
-    return text.removeprefix(".") or "the file"
+    return text.removeprefix(".")

@@ -19,7 +19,7 @@ from pydantic import (
 
 from voiceflow_ml.errors import ConfigError
 from voiceflow_ml.hardware.runtime import PROVIDERS, Boundary, RuntimeOptions
-from voiceflow_ml.hardware.targets import TARGETS, Catalogue
+from voiceflow_ml.hardware.targets import Catalogue
 from voiceflow_ml.latency.plan import Mode
 from voiceflow_ml.latency.verdict import ClockChannel
 from voiceflow_ml.sla.measuring import find_clock, find_mode, read_interval_ns
@@ -37,9 +37,8 @@ from voiceflow_ml.units import parse_duration_ns
 Limit = Annotated[int | None, BeforeValidator(parse_duration_ns)]
 
 
-def _find_target(name: str, info: ValidationInfo) -> str:
-    catalogue = info.context if isinstance(info.context, Catalogue) else TARGETS
-    return catalogue.find(name).name
+def _find_target(name: str, info: ValidationInfo[Catalogue]) -> str:
+    return info.context.find(name).name
 
 
 TargetName = Annotated[str, AfterValidator(_find_target)]

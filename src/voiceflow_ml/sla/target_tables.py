@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Annotated
 
@@ -40,9 +41,8 @@ class TargetTable(BaseModel):
 
     @field_validator("compute_capability")
     @classmethod
-    def _two_numbers(cls, value: str | None) -> str | None:
-        major, dot, minor = (value or "0.0").partition(".")
-        if not (dot and major.isdecimal() and minor.isdecimal()):
+    def _two_numbers(cls, value: str) -> str:
+        if re.fullmatch(r"[0-9]{1,3}\.[0-9]{1,3}", value) is None:
             raise ConfigError(f'must be two numbers in quotes, got {value!r}; write compute_capability = "8.9"')
         return value
 
@@ -90,7 +90,7 @@ def _target(name: str, table: TargetTable, places: Places) -> Target:
         missing = [key for key in ("device_name", "compute_capability") if getattr(table, key) is None]
         if missing:
             raise ConfigError(f"{where}: targets.{name}: a new target needs {' and '.join(missing)}")
-        known = Target(name, "", (0, 0), CUDA_PROVIDERS, provider_options=CUDA_OPTIONS)
+        known = Target(name, "", None, CUDA_PROVIDERS, provider_options=CUDA_OPTIONS)
     elif known == CPU and (table.device_name or table.compute_capability or table.pci_device_ids):
         raise ConfigError(f"{where}: targets.cpu: a CPU has no device_name, compute_capability or pci_device_ids")
     return _stated(known, table, where)
@@ -99,7 +99,7 @@ def _target(name: str, table: TargetTable, places: Places) -> Target:
 def _stated(known: Target, table: TargetTable, where: str) -> Target:
     capability = known.compute_capability
     if table.compute_capability is not None:
-        major, _, minor = table.compute_capability.partition(".")
+        major, minor = table.compute_capability.split(".")
         capability = (int(major), int(minor))
     pci = known.pci_device_ids
     if table.pci_device_ids is not None:
