@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +10,6 @@ from voiceflow_ml.errors import ConfigError
 from voiceflow_ml.sla.load import load_sla
 from voiceflow_ml.sla.objectives import STATISTICS as QUANTILES
 from voiceflow_ml.sla.objectives import InputSpec, Objective, Stage, cold_variants, find_stage
-from voiceflow_ml.sla.places import Places
 
 MODEL = 'version = 1\n[models.m]\nfile = "m.onnx"\n'  # lines 1 to 3
 OBJECTIVE = '[[objective]]\nmodel = "m"\ntarget = "cpu"\np99 = "10ms"\n'  # lines 4 to 7 after MODEL
@@ -71,6 +69,7 @@ p99 = "100 ms"
 """,
     )
     sla = load_sla(path)
+    assert sla.path == path
     model = sla.models["fast-cnn"]
     assert (model.name, model.file, model.folder, model.threads) == ("fast-cnn", "models/fast.onnx", tmp_path, 2)
     assert model.sha256.startswith("0123456789abcdef")
@@ -344,10 +343,38 @@ FILE_COMPLAINTS: list[tuple[str, str]] = [
         "sla.toml:3: models.m.file: must not be empty, got ''; write, for example, file = \"model.onnx\"",
     ),
     (
+        'version = 1\n[targets]\ncuda-t4 = "t4"\n',
+        "sla.toml:3: targets.cuda-t4: must be a table, got 't4'; write, for example, [targets.cuda-l40s]",
+    ),
+    (
+        'version = 1\n[targets.cpu]\naccelerator_type = "a b"\n',
+        (
+            "sla.toml:3: targets.cpu.accelerator_type: String should match pattern '^[A-Za-z0-9_.-]+$', got 'a b'; "
+            'write, for example, accelerator_type = "L40S"'
+        ),
+    ),
+    (
+        "version = 1\n[models.file]\n[models.Big]\nfile = 1\n[models.'a.b']\nfile = 2\n",
+        (
+            'sla.toml:2: models.file.file: is missing; write, for example, file = "model.onnx"\n'
+            'sla.toml:4: models.Big.file: must be text in quotes, got 1; write, for example, file = "model.onnx"\n'
+            'sla.toml:6: models."a.b".file: must be text in quotes, got 2; write, for example, file = "model.onnx"'
+        ),
+    ),
+    (
+        "version = 1\n[models]\nfile = 3\n",
+        "sla.toml:3: models.file: must be a table, got 3; write, for example, [models.NAME]",
+    ),
+    (
+        MODEL + "[models.n]\nfile = 'n.onnx'\n" + OBJECTIVE.replace('"m"', '"q"'),
+        "sla.toml:7: objective[1].model: unknown model 'q'; declared models: m, n",
+    ),
+    (
         "version = 1\n" + OBJECTIVE,
         "sla.toml:3: objective[1].model: unknown model 'm'; declared models: none; add a [models.NAME] table",
     ),
     ("version = 1\nx = \n", "sla.toml:2: not valid TOML: invalid value (column 5)"),
+    ("version = 1\nx = ", "sla.toml: not valid TOML: invalid value (at end of document)"),
     (
         "version = 1\n\n[models.m\n",
         "sla.toml:3: not valid TOML: expected ']' at the end of a table declaration (column 10)",
@@ -374,60 +401,6 @@ def test_every_wrong_entry_is_told_at_once(tmp_path: Path) -> None:
     lines = complaint(tmp_path, MODEL + OBJECTIVE.replace("10ms", "10") + second).split("\n")
     assert [line.partition(": ")[0] for line in lines] == ["sla.toml:7", "sla.toml:10"]
     assert "objective[2].target: unknown target 'tpu'" in lines[1]
-
-
-def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"nope\.toml: no such file; write one, or name another with --sla-file"):
-        load_sla(tmp_path / "nope.toml")
-
-
-def test_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError) as caught:
-        load_sla(tmp_path)
-    assert str(caught.value) == f"{tmp_path}: cannot be read: Is a directory"
-
-
-def test_a_file_that_is_not_utf8(tmp_path: Path) -> None:
-    path = tmp_path / "sla.toml"
-    path.write_bytes(b"version = 1\n# caf\xe9\n")
-    with pytest.raises(ConfigError) as caught:
-        load_sla(path)
-    assert str(caught.value) == f"{path}:2: not UTF-8 text: byte 0xe9; save the file as UTF-8"
-
-
-def test_what_editors_on_other_systems_write_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "sla.toml"
-    path.write_bytes(b"\xef\xbb\xbf" + (MODEL + OBJECTIVE).replace("\n", "\r\n").encode())
-    assert load_sla(path).promises[0].where == f"{path}:4"
-    path.write_bytes((MODEL + OBJECTIVE.replace("10ms", "10")).replace("\n", "\r\n").encode())
-    with pytest.raises(ConfigError, match=r"sla\.toml:7: objective\[1\]\.p99"):
-        load_sla(path)
-
-
-PLACES: list[tuple[str, tuple[Any, ...], int | None]] = [
-    ("a = 1\nb = 2\n", ("b",), 2),
-    ('"a b" = 1\n\n[t."x.y"]\nz = 1\n', ("t", "x.y", "z"), 4),
-    ('[t]\n"\\u00e9" = 1\n', ("t", "é"), 2),
-    ("[ t . u ] # why\nk = 1\n", ("t", "u", "k"), 2),
-    ("t.u.k = 1\nt.u.l = 2\n", ("t", "u", "l"), 2),
-    ("t.u.k = 1\nt.u.l = 2\n", ("t", "u"), 1),
-    ("[t]\nu = { k = 1 }\n", ("t", "u", "k"), 2),
-    ("[[o]]\na = 1\n[[o]]\na = 2\n", ("o", 1, "a"), 4),
-    ("[[o]]\n[o.t]\nk = 1\n[[o]]\n[o.t]\nk = 2\n", ("o", 1, "t", "k"), 6),
-    ("o = [\n  { a = 1 },\n  { a = 2 },\n]\n", ("o", 1, "a"), 1),
-    ('s = """\n[t]\nk = 1\n"""\n[t]\nk = 2\n', ("t", "k"), 6),
-    ("s = '''\n[t]\n'''\n[t]\nk = 2\n", ("t", "k"), 5),
-    ("# it's a comment\n[t]\nk = 'it is \"\"\" here'\nl = 1\n", ("t", "l"), 4),
-    ("k = 1\n", ("elsewhere",), None),
-    ("k = 'a\u2028b'\nl = 1\n", ("l",), 2),
-    ("", (), None),
-]
-
-
-@pytest.mark.parametrize(("text", "loc", "line"), PLACES)
-def test_lines_of_keys(text: str, loc: tuple[Any, ...], line: int | None) -> None:
-    expected = "sla.toml" if line is None else f"sla.toml:{line}"
-    assert Places(Path("sla.toml"), text).at(loc) == expected
 
 
 @given(st.text(), st.text())

@@ -55,8 +55,10 @@ class Places:
     def _scan(self, text: str) -> None:
         table: tuple[str | int, ...] = ()
         lengths: dict[tuple[str | int, ...], int] = {}
+        depth = 0
         for number, line in enumerate(text.split("\n"), start=1):
-            header = _HEADER.fullmatch(line)
+            header = None if depth > 0 else _HEADER.fullmatch(line)
+            depth += _opened(line)
             if header:
                 table = _resolve(_names(header["name"]), lengths, appends=bool(header["array"]))
                 self._note(table, 0, number)
@@ -72,10 +74,16 @@ class Places:
 
 
 def _blank_lines(match: re.Match[str]) -> str:
-    """A string over several lines becomes an empty one of as many lines; anything else stays."""
+    """Of a string over several lines only their ends stay; anything else stays whole."""
     if match["basic"] is None and match["literal"] is None:
         return match[0]
-    return '""' + "\n" * match[0].count("\n")
+    return "\n" * match[0].count("\n")
+
+
+def _opened(line: str) -> int:
+    """How many brackets a line leaves open: in an array, ``[8000]`` is a value, and no header of a table."""
+    bare = _STRINGS.sub("", line)
+    return bare.count("[") - bare.count("]")
 
 
 def _names(dotted: str) -> tuple[str, ...]:
