@@ -68,6 +68,11 @@ def sla(text: str) -> Sla:
         ("48000", "16000", ["measured otherwise: model m: its inputs changed"]),
         ('file = "m.onnx"', 'file = "m.onnx"\nthreads = 8', ["measured otherwise: model m: threads 1 became 8"]),
         (
+            'file = "m.onnx"',
+            'file = "m.onnx"\nspinning = true',
+            ["measured otherwise: model m: its provider, options, boundary or spinning changed"],
+        ),
+        (
             'interval = "100ms"\n',
             f'interval = "100ms"\n{WAIVER}',
             [f"waiver added: {M}: P99, by ann until 2026-12-31: why"],
@@ -103,6 +108,7 @@ def test_only_a_later_end_prolongs_a_waiver() -> None:
         f"waiver prolonged: {M}: P99, from 2026-12-31, by ann until 2027-12-31: why",
     )
     assert loosened([later], [before]) == ()
+    assert loosened([before], [before]) == ()
     assert loosened([before], [sla(BASE)]) == ()
 
 

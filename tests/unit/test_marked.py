@@ -59,6 +59,11 @@ def test_what_a_source_declares_is_read_without_running_it() -> None:
             ],
         ),
         (
+            "@tight",
+            '@pytest.mark.sla(p99="2ms", mode="paced")',
+            [f"measured otherwise: {TWO}: mode by default became 'paced'"],
+        ),
+        (
             'sla("m", p50="5ms", p99="10ms", mode="paced", interval="100ms")',
             'sla("m")',
             [
@@ -87,6 +92,19 @@ def test_what_is_stricter_new_or_the_same_is_not(old: str, new: str) -> None:
     assert lines(BASE, BASE.replace(old, new)) == []
 
 
+def test_back_to_the_wall_clock_is_stricter() -> None:
+    adjusted = BASE.replace('mode="paced"', 'clock="adjusted", mode="paced"')
+    assert lines(adjusted, BASE) == lines(adjusted, adjusted.replace('"adjusted"', '"wall"')) == []
+
+
+@pytest.mark.parametrize(
+    ("targets", "named"), [('"cuda-t4"', ("cuda-t4",)), ('[GPU, "cpu", 4]', ("cpu",)), ("GPUS", ())]
+)
+def test_targets_are_those_that_are_written_out(targets: str, named: tuple[str, ...]) -> None:
+    (one, _) = marked_tests(BASE.replace('["cpu", "cuda-t4"]', targets), "tests/test_a.py")
+    assert one.targets == named
+
+
 def test_a_test_that_moved_takes_its_limits_along() -> None:
     assert lines(BASE, BASE, "elsewhere/test_b.py") == []
     raised = lines(BASE, BASE.replace('"10ms"', '"20ms"'), "elsewhere/test_b.py")
@@ -106,6 +124,8 @@ def test_the_marker_of_a_whole_file_or_class_counts_and_the_nearest_wins() -> No
     assert lines(whole, whole.replace("1ms", "2ms")) == [
         "loosened: tests/test_a.py::test_a: P99 raised from 1 ms to 2 ms (2x)"
     ]
+    alone = whole.replace("[pytest.mark.hardware, ", "").replace(")]", ")")
+    assert lines(alone, alone.replace("1ms", "2ms")) == lines(whole, whole.replace("1ms", "2ms"))
     nearer = whole.replace("def test_a", '@pytest.mark.sla(p99="5ms")\ndef test_a')
     assert lines(nearer, nearer.replace("1ms", "9ms")) == []
 

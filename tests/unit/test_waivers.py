@@ -127,6 +127,15 @@ def test_a_wrong_waiver_is_one_sentence(old: str, new: str, expected: str) -> No
     assert complaint(PROMISE + WAIVER.replace(old, new)) == expected
 
 
+def test_a_waiver_of_nothing_is_told_all_that_is_promised() -> None:
+    head = "nothing is promised for n · model-inference · cpu; promised:"
+    stray = WAIVER.replace('"m"', '"n"')
+    slower = PROMISE[PROMISE.index("[[objective]]") :].replace('"cpu"', '"cuda-t4"')
+    promised = "m · model-inference · cpu; m · model-inference · cuda-t4"
+    assert complaint(f"{PROMISE}{slower}{stray}") == f"sla.toml:17: waiver[1]: {head} {promised}"
+    assert complaint(f"version = 1\n{stray}") == f"sla.toml:3: waiver[1]: {head} nothing"
+
+
 def test_what_is_waived_already_is_not_waived_again() -> None:
     assert complaint(PROMISE + WAIVER + WAIVER.replace("expires", 'statistic = "p99"\nexpires')) == (
         "sla.toml:19: waiver[2]: P99 of m · model-inference · cpu is already waived at sla.toml:12; keep one"
