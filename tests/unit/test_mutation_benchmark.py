@@ -109,3 +109,7 @@ def test_each_explanation_is_about_a_mutant_that_survived() -> None:
     }
     for one in read_explained():
         assert listed.get((one.module, one.function, one.was, one.becomes)) == one.reason, one
+
+
+def test_every_survivor_is_explained() -> None:
+    assert [one for one in COMMITTED["survivors"] if not one["reason"]] == []
