@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 REPORTS ?= reports
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help report test check audit docs smoke examples mutation openvino clean
+.PHONY: help report test test-fast test-plugin test-integration check audit docs smoke examples mutation openvino clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -21,8 +21,19 @@ report: $(VENV)/.ready-to-measure ## measure the shipped model on real speech, e
 	@echo "report:  $(REPORTS)/PERFORMANCE_ANALYSIS.md"
 	@echo "verdict: $$(sed -n 's/^\*\*\(.*\)\*\*$$/\1/p' $(REPORTS)/PERFORMANCE_ANALYSIS.md | head -n 1)"
 
+# Much of the time of the integration tests is waiting for processes of their own.
 test: check docs ## check style, types and layers, build the site, then run the unit, integration and fuzz tests
-	$(BIN)/pytest tests/unit tests/integration tests/fuzz
+	@echo "three runs of tests, two at a time; each is shown when it is over"
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-integration test-plugin test-fast
+
+test-fast:
+	$(BIN)/pytest tests/unit tests/fuzz
+
+test-plugin:
+	$(BIN)/pytest tests/integration/test_plugin_*.py
+
+test-integration:
+	$(BIN)/pytest tests/integration --ignore-glob='*/test_plugin_*.py'
 
 check: $(VENV)/.ready-to-test ## style, types, layers and bandit only
 	$(BIN)/ruff format --check .
