@@ -3,8 +3,8 @@
 The C library keeps what is freed, in pieces that the next session or request does not quite fit into. Without this the
 server grew by a third over 50 swaps (``benchmarks/service/swaps.py``), although every old session was gone, and to more
 than twice its size in an overload (``benchmarks/service``), although every body was. With a body's memory given back
-as soon as it is freed, each request pays for fresh pages: a sixth of the CPU time of one with 192 kB, where pages are
-dear.
+as soon as it is freed, each request pays for fresh pages: about a tenth of the server's CPU time for one
+with 192 kB, where pages are dear.
 """
 
 from __future__ import annotations
