@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from benchmarks.marked import table
+
 _NONE = "-"
 
 
@@ -63,7 +65,7 @@ def nets_table(nets: Sequence[dict[str, Any]]) -> str:
                 f"{net['peak_share']:.0%}",
             ]
         )
-    return _markdown(heads, rows)
+    return table(heads, rows)
 
 
 def local_table(local: dict[str, dict[str, Any]]) -> str:
@@ -80,7 +82,7 @@ def local_table(local: dict[str, dict[str, Any]]) -> str:
         ]
         for name, found in local.items()
     ]
-    return _markdown(("network", *sets), rows)
+    return table(("network", *sets), rows)
 
 
 def diarizers_table(diarizers: Sequence[dict[str, Any]], sets: Iterable[str]) -> str:
@@ -91,7 +93,7 @@ def diarizers_table(diarizers: Sequence[dict[str, Any]], sets: Iterable[str]) ->
         cells = [_der(one["scores"].get(name)) for name in names]
         rtf = [_NONE if one[clock] is None else f"{one[clock]:.3f}" for clock in ("rtf", "wall_rtf")]
         rows.append([one["name"], *cells, *rtf, f"{one['peak_mb']} MB" if one["peak_mb"] else _NONE])
-    return _markdown(("diarizer", *names, "RTF", "RTF, wall", "memory"), rows)
+    return table(("diarizer", *names, "RTF", "RTF, wall", "memory"), rows)
 
 
 def files_table(diarizers: Sequence[dict[str, Any]], sets: Iterable[str]) -> str:
@@ -102,7 +104,7 @@ def files_table(diarizers: Sequence[dict[str, Any]], sets: Iterable[str]) -> str
         files = [file["name"] for file in ran[0]["scores"].get(name, {"files": []})["files"]] if ran else []
         for place, file in enumerate(files):
             rows.append([file, *(_file(one["scores"].get(name), place) for one in ran)])
-    return _markdown(("recording", *(one["name"] for one in ran)), rows)
+    return table(("recording", *(one["name"] for one in ran)), rows)
 
 
 def _intro(results: dict[str, Any]) -> str:
@@ -149,8 +151,3 @@ def _der(score: dict[str, Any] | None) -> str:
 
 def _file(score: dict[str, Any] | None, place: int) -> str:
     return _NONE if score is None else f"{score['files'][place]['der_percent']:.1f}"
-
-
-def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
