@@ -18,6 +18,7 @@ from voiceflow_ml.hardware.evidence import Severity
 from voiceflow_ml.hardware.targets import CPU, find_target
 from voiceflow_ml.inference.call import Measurable
 from voiceflow_ml.inference.ort import InputInfo, open_onnx
+from voiceflow_ml.inference.ort_session import Optimising, make_session
 from voiceflow_ml.inference.placement import placement_finding
 
 T4 = find_target("cuda-t4")
@@ -42,6 +43,21 @@ def test_a_model_runs_and_is_measurable(tiny: Path) -> None:
     np.testing.assert_array_equal(output, again[0])
     assert model.target is CPU
     assert model.boundary.startswith("host-to-host: one session.run")
+
+
+def test_an_optimised_graph_that_was_saved_gives_the_same_to_the_bit(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Add", ["one", "two"], ["three"]), helper.make_node("Mul", ["x", "three"], ["y"])]
+    numbers = [helper.make_tensor(name, TensorProto.FLOAT, [], [value]) for name, value in (("one", 0.1), ("two", 0.2))]
+    path, saved = tmp_path / "model.onnx", tmp_path / "saved.onnx"
+    save_graph(path, helper.make_graph(nodes, "sum", [X], [Y], numbers))
+    feeds = {"x": np.array([1.1, -7.3], np.float32)}
+    (first,), (again,) = (
+        make_session(file, CPU, threads=1, spinning=False, optimising=how).run(None, feeds)
+        for file, how in ((path, Optimising(save_as=saved)), (saved, Optimising(is_done=True)))
+    )
+    np.testing.assert_array_equal(first, again)
+    # The sum was worked out before.
+    assert [node.op_type for node in onnx.load(saved).graph.node] == ["Mul"]
 
 
 def test_inputs_are_described(tmp_path: Path) -> None:

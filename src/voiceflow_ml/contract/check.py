@@ -14,11 +14,8 @@ from voiceflow_ml.contract.from_model import contract_for_model, stated_contract
 from voiceflow_ml.contract.golden import Arrays, Run, golden_problems
 from voiceflow_ml.contract.model_file import read_model
 from voiceflow_ml.contract.schema import Contract
-from voiceflow_ml.contract.tensors import tensor_changes
+from voiceflow_ml.contract.tensors import MOST_OF_PROBLEMS, tensor_changes
 from voiceflow_ml.errors import ContractError, ModelFileError, quoted
-
-MOST_OF_PROBLEMS = 1_000
-"""Characters of all problems of a model together: its names stand in them, which may be of any length."""
 
 if TYPE_CHECKING:
     import onnx

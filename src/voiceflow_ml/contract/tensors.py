@@ -9,6 +9,8 @@ from voiceflow_ml.contract.schema import Contract, Tensor
 
 Found = tuple[str, str]
 """(level, reason)."""
+MOST_OF_PROBLEMS = 1_000
+"""Characters of all problems of a model together: its names stand in them, which may be of any length."""
 
 
 def tensor_changes(old: Contract, new: Contract) -> Iterator[Found]:

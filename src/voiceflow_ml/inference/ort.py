@@ -14,21 +14,9 @@ from voiceflow_ml.files import hash_file
 from voiceflow_ml.hardware.evidence import Finding
 from voiceflow_ml.hardware.runtime import Boundary, RuntimeOptions, with_provider
 from voiceflow_ml.hardware.targets import CPU, Target
-from voiceflow_ml.inference.ort_session import asked_options, make_session, profile_once
+from voiceflow_ml.inference.ort_session import ORT_DTYPES, asked_options, make_session, profile_once
 from voiceflow_ml.inference.placement import Placed, failover_finding, placement_finding, recorded_placement
 
-ORT_DTYPES = {
-    "tensor(float)": np.float32,
-    "tensor(float16)": np.float16,
-    "tensor(double)": np.float64,
-    "tensor(int64)": np.int64,
-    "tensor(int32)": np.int32,
-    "tensor(int16)": np.int16,
-    "tensor(int8)": np.int8,
-    "tensor(uint8)": np.uint8,
-    "tensor(bool)": np.bool_,
-}
-"""ONNX Runtime's name of a type -> numpy's."""
 LARGEST_FILE_BYTES = 2 << 30
 """ONNX is protobuf, which ends at 2 GiB."""
 _BOUNDARIES = {

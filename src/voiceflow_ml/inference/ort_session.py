@@ -5,16 +5,53 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from voiceflow_ml.errors import ModelFileError, quoted
 from voiceflow_ml.hardware.software import builds_finding, ort_builds
 from voiceflow_ml.hardware.targets import Target
 from voiceflow_ml.inference.placement import Placed, profiled_placement
 
+ORT_DTYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(int16)": np.int16,
+    "tensor(int8)": np.int8,
+    "tensor(uint8)": np.uint8,
+    "tensor(bool)": np.bool_,
+}
+"""ONNX Runtime's name of a type -> numpy's."""
 
-def make_session(path: Path, target: Target, *, threads: int, spinning: bool, profile: Path | None = None) -> Any:
+
+@dataclass(frozen=True)
+class Optimising:
+    """What becomes of the graph before it runs.
+
+    Attributes:
+        is_done: the file is one that was saved here, and is taken as it is.
+        save_as: where the optimised graph is saved; its weights in other files stay where they are, beside it.
+    """
+
+    is_done: bool = False
+    save_as: Path | None = None
+
+
+def make_session(
+    path: Path,
+    target: Target,
+    *,
+    threads: int,
+    spinning: bool,
+    profile: Path | None = None,
+    optimising: Optimising | None = None,
+) -> Any:
     """Open a session.
 
     Args:
@@ -23,6 +60,7 @@ def make_session(path: Path, target: Target, *, threads: int, spinning: bool, pr
         threads: intra-op threads.
         spinning: whether idle threads burn their core.
         profile: begins the name of the file that a profile goes to; None for none, as for every judged run.
+        optimising: None as ONNX Runtime does it by itself.
 
     Raises:
         ModelFileError: onnxruntime is not installed, has none of the providers, or does not load the file.
@@ -42,6 +80,7 @@ def make_session(path: Path, target: Target, *, threads: int, spinning: bool, pr
     # Options are the first one's; those that stand behind it get none.
     providers = [(names[0], asked_options(names[0], target, threads)), *((name, {}) for name in names[1:])]
     options = _session_options(ort, threads, spinning=spinning)
+    _ask_for(optimising or Optimising(), options, ort)
     if profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile)
@@ -57,6 +96,13 @@ def make_session(path: Path, target: Target, *, threads: int, spinning: bool, pr
             "its libraries are missing or of another version: see onnxruntime's log, and install the GPU extra"
         )
     return session
+
+
+def _ask_for(optimising: Optimising, options: Any, ort: Any) -> None:
+    if optimising.is_done:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if optimising.save_as is not None:
+        options.optimized_model_filepath = str(optimising.save_as)
 
 
 def profile_once(path: Path, target: Target, feeds: Mapping[str, Any], *, threads: int) -> list[Placed]:

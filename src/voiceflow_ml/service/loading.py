@@ -19,14 +19,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from voiceflow_ml.contract import Contract, Tensor, diff
-from voiceflow_ml.contract.check import MOST_OF_PROBLEMS
 from voiceflow_ml.contract.diff import Level
 from voiceflow_ml.contract.golden import Arrays, Run
 from voiceflow_ml.contract.model_file import KNOWN_DOMAINS
-from voiceflow_ml.contract.tensors import tensor_changes
+from voiceflow_ml.contract.tensors import MOST_OF_PROBLEMS, tensor_changes
 from voiceflow_ml.errors import ModelFileError, quoted
 from voiceflow_ml.hardware.targets import CPU, Target
-from voiceflow_ml.inference.ort import ORT_DTYPES
+from voiceflow_ml.inference.ort_session import ORT_DTYPES
 from voiceflow_ml.registry.registry import utc_now
 from voiceflow_ml.service.ending import ended_after
 from voiceflow_ml.service.scratch import scratch_folder
