@@ -351,10 +351,11 @@ def published(folder: Path, registry: Registry, *versions: str) -> None:
 OTHERWISE = {
     "cannot-run": "it does not run on its own inputs",
     "too-slow": "more CPU time than promised, or than twice that of the version in use; a speed that stays open",
+    "crashed": "the least integer divided by -1, which ends a process on x86-64; a process killed for its memory",
     "overtaken": "a rollback while it was loaded",
     "failed": "whatever else goes wrong",
 }
-"""Codes whose versions need more than a folder: another clock, another thread."""
+"""Codes whose versions need more than a folder: another clock, another thread, a process of their own."""
 
 
 def refusal_rows() -> list[str]:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from voiceflow_ml.service.parts import Parts
 from voiceflow_ml.service.run import open_server
 from voiceflow_ml.service.settings import read_settings
 from voiceflow_ml.service.start import open_parts
+from voiceflow_ml.service.trial import Here, LoadingPlan, Trial
 
 TOKEN = "s3cret-token-of-the-tests"
 PATIENCE_S = 30
@@ -136,10 +137,10 @@ class Local:
 
 
 @contextmanager
-def local_server(**settings: Any) -> Iterator[Local]:
-    """Serve in a thread."""
+def local_server(*, trial: Callable[[LoadingPlan], Trial] = Here, **settings: Any) -> Iterator[Local]:
+    """Serve in a thread; versions are tried in this process, which is quicker, where a test is not about that."""
     values = {"port": 0, "admin_token": TOKEN, "threads": 1, **settings}
-    parts = open_parts(read_settings(values).settings)
+    parts = open_parts(read_settings(values).settings, trial)
     server, listener = open_server(parts)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()

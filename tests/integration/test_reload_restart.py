@@ -23,15 +23,17 @@ from voiceflow_ml.registry.registry import Registry
 from voiceflow_ml.registry.store import Store
 from voiceflow_ml.service.loading import Loader
 from voiceflow_ml.service.slot import ModelSlot
+from voiceflow_ml.service.trial import Here
 
 def at_the_last_step():
     print(slot.status().version, slot.status().is_loading, flush=True)
     time.sleep(60)
 
-loader = Loader("tiny", Registry(Store(sys.argv[1]), "tiny"))
+trial = Here()
+loader = Loader("tiny", Registry(Store(sys.argv[1]), "tiny"), trial=trial)
 slot = ModelSlot(loader)
 slot.load("prod")
-loader._thread_time_ns = at_the_last_step
+trial._thread_time_ns = at_the_last_step
 loader.registry.promote(sys.argv[3], "prod", who="somebody", why="a test") if sys.argv[3] else None
 slot.load(sys.argv[2])
 """

@@ -14,6 +14,7 @@ from tests.hanging_model import ENDLESS, HARMLESS, hanging_model
 from tests.servers import Local, Reply, ask, bearer, eventually, local_server, spawned_server
 from voiceflow_ml.service import pool as pool_module
 from voiceflow_ml.service.ending import end_run
+from voiceflow_ml.service.trial_apart import Apart
 from voiceflow_ml.wire import infer_request
 
 INFER = f"/v2/models/{NAME}/infer"
@@ -80,7 +81,8 @@ def test_a_version_that_hangs_is_taken_back_by_rule(tmp_path: Path) -> None:
 
 def test_a_version_that_hangs_while_it_is_tried_is_refused(tmp_path: Path) -> None:
     endless = hanging_model(tmp_path / "endless", above=-1.0)
-    with local_server(model=str(hanging_model(tmp_path / "served", above=1e9)), inference_timeout_s=0.3) as server:
+    served = str(hanging_model(tmp_path / "served", above=1e9))
+    with local_server(trial=Apart, model=served, inference_timeout_s=0.3) as server:
         body = json.dumps({"parameters": {"source": str(endless)}}).encode()
         answer = ask(server.url, f"/v2/repository/models/{NAME}/load", body, bearer())
         assert (answer.status, answer.document["code"]) == (422, "cannot-run")

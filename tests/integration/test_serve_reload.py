@@ -19,6 +19,7 @@ from voiceflow_ml.errors import ConfigError
 from voiceflow_ml.registry.registry import Registry
 from voiceflow_ml.registry.store import Store
 from voiceflow_ml.service.logs import LOGGER
+from voiceflow_ml.service.opened import Opened
 from voiceflow_ml.service.settings import read_settings
 from voiceflow_ml.service.start import open_parts
 from voiceflow_ml.service.swaps import LoadRefused
@@ -103,17 +104,16 @@ def test_a_canary_is_promoted_and_taken_back(server: Local) -> None:
     assert ask(server.url, "/v1/admin/rollback", b"", bearer()).status == 409
 
 
-def test_two_loads_at_once_one_409(server: Local) -> None:
+def test_two_loads_at_once_one_409(server: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     reached, go_on = threading.Event(), threading.Event()
-    loader = server.parts.slot._loader
-    sleep_s = loader._sleep_s
+    trial = server.parts.slot._loader._trial
 
-    def hold(duration_s: float) -> None:
+    def hold(*arguments: Any) -> Opened:
         reached.set()
         assert go_on.wait(30)
-        sleep_s(duration_s)
+        return trial(*arguments)
 
-    loader._sleep_s = hold
+    monkeypatch.setattr(server.parts.slot._loader, "_trial", hold)
     answers: list[Reply] = []
     first = threading.Thread(target=lambda: answers.append(load(server, source="1.0.1")))
     first.start()
@@ -124,6 +124,7 @@ def test_two_loads_at_once_one_409(server: Local) -> None:
     first.join()
     assert [answer.status for answer in answers] == [200]
     assert infer(server)[0] == "1.0.1"
+    monkeypatch.undo()
 
 
 def test_a_channel_is_followed_where_that_is_asked_for(registry: Registry) -> None:

@@ -1,10 +1,11 @@
-"""The loader's rests and its folder, and the shipped model through all steps."""
+"""The loader's folder, and the shipped model through all steps."""
 
 from __future__ import annotations
 
 import ctypes
-import itertools
+import gc
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -13,23 +14,14 @@ import numpy as np
 import psutil
 import pytest
 
-from tests.contract_models import NAME, contracted_model
 from voiceflow_ml.models.shipped import MODEL_NAME, shipped_model_path
 from voiceflow_ml.service import sources
-from voiceflow_ml.service.loading import Loader, LoadingPlan
+from voiceflow_ml.service.kept import KeptFiles
+from voiceflow_ml.service.loading import Loader
 from voiceflow_ml.service.memory import give_back_memory
 from voiceflow_ml.service.scratch import scratch_folder
 from voiceflow_ml.service.slot import ModelSlot
 from voiceflow_ml.service.swaps import LoadRefused
-
-
-def test_it_rests_between_runs_for_as_long_as_they_took(tmp_path: Path) -> None:
-    clock, rests = itertools.count(0, 1_000_000), list[float]()
-    folder = contracted_model(tmp_path / "tiny").parent
-    slot = ModelSlot(Loader(NAME, clock_ns=clock.__next__, sleep_s=rests.append, plan=LoadingPlan(rest=3.0)))
-    slot.load(str(folder))
-    # Three runs to warm up, one on silence, one golden pair: on this clock each takes a millisecond.
-    assert rests == [0.003] * 5
 
 
 def test_a_folder_goes_with_its_load_and_that_of_a_dead_process_too(
@@ -48,6 +40,26 @@ def test_a_folder_goes_with_its_load_and_that_of_a_dead_process_too(
     assert not folder.exists()
     assert alive.exists()
     assert foreign.exists()
+
+
+def test_files_of_a_version_stay_readable_when_their_folder_is_gone_and_go_with_it(tmp_path: Path) -> None:
+    before = psutil.Process().num_fds()
+    source = tmp_path / "source"
+    (source / "weights").mkdir(parents=True)
+    # More than one piece of it is read at a time.
+    contents = {"model.onnx": b"model", "weights/w.bin": bytes(range(256)) * 5_000}
+    for name, content in contents.items():
+        (source / name).write_bytes(content)
+    kept = KeptFiles(source, contents)
+    shutil.rmtree(source)
+    for copy in (tmp_path / "first", tmp_path / "again"):
+        assert kept.write_to(copy) == copy / "model.onnx"
+        assert {name: (copy / name).read_bytes() for name in contents} == contents
+    with pytest.raises(FileNotFoundError):
+        KeptFiles(tmp_path / "first", ("model.onnx", "missing"))
+    del kept
+    gc.collect()
+    assert psutil.Process().num_fds() == before
 
 
 def test_the_shipped_model_serves(monkeypatch: pytest.MonkeyPatch) -> None:

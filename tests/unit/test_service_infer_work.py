@@ -26,7 +26,7 @@ from voiceflow_ml.service.infer_work import Inference, InferWork
 from voiceflow_ml.service.pool import InferencePool
 from voiceflow_ml.service.refusals import RequestError
 from voiceflow_ml.service.v2_request import JSON_LENGTH_HEADER
-from voiceflow_ml.service.version import LoadedVersion, open_version
+from voiceflow_ml.service.version import LoadedVersion
 from voiceflow_ml.service.work import HungError
 
 LONG_NS = 10**12
@@ -54,7 +54,9 @@ class Gate:
 def _version(tmp_path_factory: pytest.TempPathFactory) -> LoadedVersion:
     folder = tmp_path_factory.mktemp("model")
     path = contracted_model(folder)
-    return open_version(path, model=NAME, version="1", digest="", contract=read_contract(folder), loaded_at="")
+    session = make_session(path, CPU, threads=1, spinning=False)
+    contract = read_contract(folder)
+    return LoadedVersion(contract=contract, session=session, model=NAME, version="1", digest="", loaded_at="")
 
 
 def counted(version: LoadedVersion) -> Counted:

@@ -13,12 +13,13 @@ from voiceflow_ml.hardware.fake_nvml import FakeNvml
 from voiceflow_ml.hardware.targets import CPU, Target
 from voiceflow_ml.inference.ort_session import make_session
 from voiceflow_ml.models.shipped import shipped_model_path
-from voiceflow_ml.service.loading import Loader, LoadingPlan
+from voiceflow_ml.service.loading import Loader
+from voiceflow_ml.service.opened import open_file
 from voiceflow_ml.service.slot import ModelSlot
 from voiceflow_ml.service.sources import BUILTIN
 from voiceflow_ml.service.swaps import LoadRefused
 from voiceflow_ml.service.target import serving_target
-from voiceflow_ml.service.version import open_version
+from voiceflow_ml.service.trial import Here, LoadingPlan
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +52,7 @@ def test_a_target_that_nobody_knows_is_refused() -> None:
 def test_a_version_is_not_loaded_where_the_provider_is_missing() -> None:
     with FakeNvml.t4().installed():
         plan = LoadingPlan(target=serving_target("cuda-t4"))
-    slot = ModelSlot(Loader("fast-cnn", plan=plan))
+    slot = ModelSlot(Loader("fast-cnn", trial=Here(plan)))
     with pytest.raises(LoadRefused, match="has no CUDAExecutionProvider for cuda-t4"):
         slot.load(BUILTIN)
 
@@ -59,9 +60,9 @@ def test_a_version_is_not_loaded_where_the_provider_is_missing() -> None:
 def test_a_version_whose_nodes_would_run_elsewhere_is_not_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     """A target with CUDA's names and the CPU behind them, as a session that fell back would be."""
     monkeypatch.setattr(
-        "voiceflow_ml.service.version.make_session", lambda path, _target, **options: make_session(path, CPU, **options)
+        "voiceflow_ml.service.opened.make_session", lambda path, _target, **options: make_session(path, CPU, **options)
     )
     path: Path = shipped_model_path()
     target = Target("cuda-t4", "Tesla T4", (7, 5), ("CUDAExecutionProvider",))
     with pytest.raises(ModelFileError, match=re.escape("nodes ran on CPUExecutionProvider")):
-        open_version(path, model="m", version="1", digest="0", contract=contract_of(path), loaded_at="", target=target)
+        open_file(path, contract_of(path), target)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import threading
 import weakref
 from collections.abc import Iterator
@@ -21,9 +20,10 @@ from voiceflow_ml.errors import ConfigError
 from voiceflow_ml.latency.clock import FakeClock
 from voiceflow_ml.service.guard import GuardPlan
 from voiceflow_ml.service.loading import Loader
+from voiceflow_ml.service.opened import Opened, open_file
 from voiceflow_ml.service.slot import ModelSlot
 from voiceflow_ml.service.swaps import Kind, LoadRefused, LoadUnderWay, NothingServed, NothingToChange, SwapRecord
-from voiceflow_ml.service.version import LoadedVersion, open_version
+from voiceflow_ml.service.trial import Here
 
 MS = 1_000_000
 
@@ -66,7 +66,7 @@ def _slot(gate: Gate, clock: FakeClock) -> ModelSlot:
     def sleep_s(duration_s: float) -> None:
         clock.sleep_ns(round(duration_s * 1e9))
 
-    loader = Loader(NAME, plan=PLAN, thread_time_ns=gate, clock_ns=clock.now_ns)
+    loader = Loader(NAME, trial=Here(PLAN, clock_ns=clock.now_ns, thread_time_ns=gate), clock_ns=clock.now_ns)
     return ModelSlot(loader, clock_ns=clock.now_ns, sleep_s=sleep_s)
 
 
@@ -248,7 +248,7 @@ def test_a_long_tail_takes_a_canary_back(slot: ModelSlot, folders: list[str]) ->
 
 
 def test_a_version_that_has_proved_itself_is_not_watched_any_more(gate: Gate, folders: list[str]) -> None:
-    slot = ModelSlot(Loader(NAME, plan=PLAN, thread_time_ns=gate), guard=GuardPlan(watched=20))
+    slot = ModelSlot(Loader(NAME, trial=Here(PLAN, thread_time_ns=gate)), guard=GuardPlan(watched=20))
     slot.load(folders[0])
     second = slot.load(folders[1])
     answers(slot, 19)
@@ -290,29 +290,30 @@ def test_versions_that_nobody_needs_are_freed(slot: ModelSlot, folders: list[str
 
 def test_a_refused_version_is_freed(slot: ModelSlot, folders: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     slot.load(folders[0])
-    opened: list[weakref.ref[LoadedVersion]] = []
+    opened: list[weakref.ref[Opened]] = []
 
-    def remembered(path: Path, **facts: Any) -> LoadedVersion:
-        version = open_version(path, **facts)
-        opened.append(weakref.ref(version))
-        return version
+    def remembered(*arguments: Any, **options: Any) -> Opened:
+        model = open_file(*arguments, **options)
+        opened.append(weakref.ref(model))
+        return model
 
     def broken(*_: object) -> str:
         raise MemoryError
 
-    monkeypatch.setattr("voiceflow_ml.service.loading.open_version", remembered)
-    monkeypatch.setattr("voiceflow_ml.service.loading.smoke_speed", broken)
+    monkeypatch.setattr("voiceflow_ml.service.trial.open_file", remembered)
+    monkeypatch.setattr("voiceflow_ml.service.trial.smoke_speed", broken)
     # pytest keeps what is logged, and with it the frames of the error; a server's log does not.
-    monkeypatch.setattr(logging.root.manager, "disable", logging.CRITICAL)
+    monkeypatch.setattr("voiceflow_ml.service.slot.say", lambda *_, **__: None)
     with pytest.raises(LoadRefused):
         slot.load(folders[1])
     gc.collect()
-    assert [reference() for reference in opened] == [None]
+    # As it came, and as it was optimised.
+    assert [reference() for reference in opened] == [None, None]
 
 
 def test_requests_under_fifteen_swaps_get_no_error_and_no_wrong_answer(folders: list[str]) -> None:
     told: list[SwapRecord] = []
-    slot = ModelSlot(Loader(NAME, plan=PLAN, thread_time_ns=ticks(1_000)), on_record=told.append)
+    slot = ModelSlot(Loader(NAME, trial=Here(PLAN, thread_time_ns=ticks(1_000))), on_record=told.append)
     right: dict[str, list[float]] = {}
     for folder in folders:
         slot.load(folder)

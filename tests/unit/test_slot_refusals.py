@@ -17,13 +17,14 @@ from voiceflow_ml.contract import read_contract
 from voiceflow_ml.files import hash_file
 from voiceflow_ml.registry.registry import Registry
 from voiceflow_ml.registry.store import Store
-from voiceflow_ml.service.loading import Loader, LoadingPlan
+from voiceflow_ml.service.loading import Loader
 from voiceflow_ml.service.slot import ModelSlot
 from voiceflow_ml.service.swaps import Kind, LoadRefused, Refusal, SwapRecord
+from voiceflow_ml.service.trial import Here, LoadingPlan
 from voiceflow_ml.service.trials import Smoke
 
 X = np.linspace(-1, 1, 8, dtype=np.float32).reshape(2, 4)
-PLAN = LoadingPlan(rest=0.0, smoke=Smoke(warm_up_runs=1))
+PLAN = LoadingPlan(smoke=Smoke(warm_up_runs=1))
 ReadTime = Callable[[], int]
 
 
@@ -37,10 +38,15 @@ def opened(
 ) -> ModelSlot:
     """A slot that serves the good model."""
     registry = Registry(Store(f"file://{tmp_path}/registry"), NAME)
-    loader = Loader(NAME, registry, plan=PLAN, thread_time_ns=thread_time_ns or ticks(1_000))
+    loader = Loader(NAME, registry, trial=Here(PLAN, thread_time_ns=thread_time_ns or ticks(1_000)))
     slot = ModelSlot(loader, on_record=told.append if told is not None else lambda _: None)
     slot.load(str(good_folder(tmp_path / "good")))
     return slot
+
+
+def at_a_speed(slot: ModelSlot, thread_time_ns: ReadTime) -> None:
+    """From now on versions are tried by this clock."""
+    slot._loader._trial = Here(PLAN, thread_time_ns=thread_time_ns)
 
 
 def answer(slot: ModelSlot) -> tuple[str, list[float]]:
@@ -87,13 +93,13 @@ def test_a_version_slower_than_promised_is_refused(tmp_path: Path) -> None:
     slot = opened(tmp_path)
     served = slot.status().version
     slow = good_folder(tmp_path / "slow", shift=0.1)
-    slot._loader._thread_time_ns = ticks(10_000_001)
+    at_a_speed(slot, ticks(10_000_001))
     with pytest.raises(LoadRefused, match=r"runs are over the limit: median CPU time 10 ms in \d+ runs, limit 10 ms"):
         slot.load(str(slow))
     assert slot.history()[-1].code == "too-slow"
     assert slot.status().version == served
     # On the limit is within it.
-    slot._loader._thread_time_ns = ticks(10_000_000)
+    at_a_speed(slot, ticks(10_000_000))
     assert "(promised)" in slot.load(str(slow)).steps[-1].note
 
 
@@ -103,7 +109,7 @@ def test_a_version_without_a_promise_is_compared_with_the_one_in_use(tmp_path: P
     def thread_time_ns() -> int:
         return next(times)
 
-    slot = ModelSlot(Loader(NAME, plan=PLAN, thread_time_ns=thread_time_ns))
+    slot = ModelSlot(Loader(NAME, trial=Here(PLAN, thread_time_ns=thread_time_ns)))
     for name, shift in (("one", 0.0), ("two", 0.1)):
         with_contract(good_folder(tmp_path / name, shift=shift), sla=())
     first = slot.load(str(tmp_path / "one"))
@@ -119,7 +125,7 @@ def test_a_version_without_a_promise_is_compared_with_the_one_in_use(tmp_path: P
 def test_a_speed_that_stays_open_is_no_pass(tmp_path: Path) -> None:
     every_other = itertools.accumulate(itertools.cycle((0, 9_000_000, 0, 11_000_000)))
     slot = opened(tmp_path)
-    slot._loader._thread_time_ns = every_other.__next__
+    at_a_speed(slot, every_other.__next__)
     with pytest.raises(LoadRefused, match=r"20 of 40 runs"):
         slot.load(str(good_folder(tmp_path / "other", shift=0.1)))
 
@@ -145,7 +151,7 @@ def test_whatever_else_goes_wrong_is_a_sentence_too(tmp_path: Path, monkeypatch:
     def broken(*_: object) -> str:
         raise MemoryError("no memory left")
 
-    monkeypatch.setattr("voiceflow_ml.service.loading.warm_up", broken)
+    monkeypatch.setattr("voiceflow_ml.service.trial.warm_up", broken)
     with pytest.raises(LoadRefused, match="loading it failed \\(MemoryError\\); the log says more") as refused:
         slot.load(str(good_folder(tmp_path / "good again")))
     assert isinstance(refused.value.__cause__, MemoryError)
@@ -156,12 +162,12 @@ def test_whatever_else_goes_wrong_is_a_sentence_too(tmp_path: Path, monkeypatch:
 
 def test_a_registry_reference_without_a_registry(tmp_path: Path) -> None:
     with pytest.raises(LoadRefused, match="this server has no registry"):
-        ModelSlot(Loader(NAME, None, plan=PLAN)).load("1.0.0")
+        ModelSlot(Loader(NAME)).load("1.0.0")
 
 
 def test_the_shipped_model_is_not_for_every_slot() -> None:
     with pytest.raises(LoadRefused, match="builtin:fast-cnn is a fast-cnn, and tiny is served here"):
-        ModelSlot(Loader(NAME, None, plan=PLAN)).load("builtin:fast-cnn")
+        ModelSlot(Loader(NAME)).load("builtin:fast-cnn")
 
 
 def test_a_weaker_promise_is_refused_and_a_tighter_one_is_taken(tmp_path: Path) -> None:

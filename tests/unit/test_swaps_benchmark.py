@@ -13,7 +13,7 @@ from benchmarks.service.swap_table import BLOCK, PAGE, RESULTS, render
 from benchmarks.service.variants import write_variant
 
 from voiceflow_ml.contract.check import check_model
-from voiceflow_ml.service.loading import Loader, LoadingPlan
+from voiceflow_ml.service.loading import Loader
 from voiceflow_ml.service.slot import ModelSlot
 
 MS = 1_000_000
@@ -86,7 +86,7 @@ def test_the_page_shows_the_committed_run() -> None:
 def test_variants_keep_their_contract_and_answer_differently(tmp_path: Path) -> None:
     folders = [write_variant(tmp_path / str(number), number) for number in (1, 2)]
     answers = []
-    slot = ModelSlot(Loader("fast-cnn", plan=LoadingPlan(rest=0.0)))
+    slot = ModelSlot(Loader("fast-cnn"))
     for folder in folders:
         contract = check_model(folder / "fast-cnn.onnx")
         assert contract.golden

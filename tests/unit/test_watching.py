@@ -16,6 +16,7 @@ from voiceflow_ml.registry.store import Store
 from voiceflow_ml.service.loading import Loader
 from voiceflow_ml.service.slot import ModelSlot
 from voiceflow_ml.service.swaps import Kind, LoadRefused, LoadUnderWay
+from voiceflow_ml.service.trial import Here
 from voiceflow_ml.service.watching import ChannelWatch
 
 
@@ -28,7 +29,7 @@ def _registry(tmp_path: Path) -> Registry:
 
 @pytest.fixture(name="slot")
 def _slot(registry: Registry) -> ModelSlot:
-    return ModelSlot(Loader(NAME, registry, plan=PLAN, thread_time_ns=ticks(1_000)))
+    return ModelSlot(Loader(NAME, registry, trial=Here(PLAN, thread_time_ns=ticks(1_000))))
 
 
 def promote(registry: Registry, version: str) -> None:

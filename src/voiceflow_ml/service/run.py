@@ -85,6 +85,8 @@ class Server(uvicorn.Server):
     def _begin_end(self, loop: asyncio.AbstractEventLoop, sig: int) -> None:
         delay_s = self._parts.settings.shutdown_delay_s
         say("shutting down", signal=signal.Signals(sig).name, delay_s=delay_s, streams=self._parts.life.streams)
+        # A version that is not in use yet will not be: what tries it ends at once.
+        self._parts.slot.close()
         loop.call_later(delay_s, self._end)
 
     def _end(self) -> None:
@@ -106,6 +108,7 @@ def serve(parts: Parts) -> None:
         with listener:
             server.run([listener])
     finally:
+        parts.slot.close()
         parts.pool.close()
     say("stopped")
 

@@ -125,8 +125,7 @@ class ModelSlot:
             raise LoadUnderWay(f"a version of {self.model} is being loaded already; try again when it is done")
         try:
             attempt = Attempt(self._clock_ns(), self._routes, source)
-            tried = attempt.routes.canary
-            if tried is not None:
+            if (tried := attempt.routes.canary) is not None:
                 raise LoadUnderWay(f"{version_on(tried)} is being tried as a canary; promote it or roll it back first")
             return self._load(attempt, canary)
         finally:
@@ -231,6 +230,10 @@ class ModelSlot:
             return False
         self._watched = None
         return True
+
+    def close(self) -> None:
+        """The server ends: a load that goes on is ended, where it can be, and none begins any more."""
+        self._loader.close()
 
     def history(self) -> tuple[SwapRecord, ...]:
         """The last 200 changes and refusals since the server began, oldest first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from voiceflow_ml.contract import read_contract
 from voiceflow_ml.errors import ConfigError
 from voiceflow_ml.models.shipped import MODEL_NAME
-from voiceflow_ml.service.loading import Loader, LoadingPlan
+from voiceflow_ml.service.loading import Loader
 from voiceflow_ml.service.logs import say
 from voiceflow_ml.service.memory import Ebb, keep_heap
 from voiceflow_ml.service.metrics import Metrics
@@ -23,6 +24,8 @@ from voiceflow_ml.service.slot import ModelSlot
 from voiceflow_ml.service.sources import BUILTIN
 from voiceflow_ml.service.swaps import Kind, SwapRecord
 from voiceflow_ml.service.target import serving_target
+from voiceflow_ml.service.trial import LoadingPlan, Trial
+from voiceflow_ml.service.trial_apart import Apart
 from voiceflow_ml.service.watching import ChannelWatch
 from voiceflow_ml.units import NS_PER_S
 
@@ -33,8 +36,12 @@ _NEEDED_LATER = ("soundfile", "soxr", "scipy.cluster.hierarchy", "scipy.optimize
 _GRAVE = (Kind.REFUSED, Kind.ROLLED_BACK_BY_RULE)
 
 
-def open_parts(settings: ServeSettings) -> Parts:
+def open_parts(settings: ServeSettings, trial: Callable[[LoadingPlan], Trial] = Apart) -> Parts:
     """Load the model and make everything else.
+
+    Args:
+        settings: of the server.
+        trial: how versions are tried.
 
     Raises:
         VoiceflowError: the model cannot be served.
@@ -44,7 +51,7 @@ def open_parts(settings: ServeSettings) -> Parts:
         # The first recording must not pay for imports.
         import_module(module)
     metrics = Metrics()
-    slot, source = open_slot(settings, metrics)
+    slot, source = open_slot(settings, metrics, trial)
     pool = InferencePool(
         settings.thread_count,
         settings.queue_length,
@@ -61,8 +68,15 @@ def open_parts(settings: ServeSettings) -> Parts:
     return parts
 
 
-def open_slot(settings: ServeSettings, metrics: Metrics) -> tuple[ModelSlot, str]:
+def open_slot(
+    settings: ServeSettings, metrics: Metrics, trial: Callable[[LoadingPlan], Trial] = Apart
+) -> tuple[ModelSlot, str]:
     """The slot with its first version, and the source that it came from.
+
+    Args:
+        settings: of the server.
+        metrics: count its changes.
+        trial: how versions are tried.
 
     Raises:
         VoiceflowError: the version cannot be served, or the settings contradict each other.
@@ -87,7 +101,7 @@ def open_slot(settings: ServeSettings, metrics: Metrics) -> tuple[ModelSlot, str
             reason=record.reason,
         )
 
-    slot = ModelSlot(Loader(model, registry, plan=plan), on_record=note)
+    slot = ModelSlot(Loader(model, registry, trial=trial(plan)), on_record=note)
     # Before the load: what is promoted while it goes on is then a promotion to come.
     watch = _watch(slot, registry, settings) if settings.poll_channel_s else None
     slot.load(source)

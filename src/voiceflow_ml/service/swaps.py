@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -44,6 +46,7 @@ class Refusal(StrEnum):
     NOT_FINITE = "not-finite"
     GOLDEN = "golden-mismatch"
     TOO_SLOW = "too-slow"
+    CRASHED = "crashed"
     OVERTAKEN = "overtaken"
     FAILED = "failed"
 
@@ -114,6 +117,28 @@ class LoadRefused(VoiceflowError):  # noqa: N818 - what happened, as the log say
         super().__init__(sentence)
         self.code = code
         self.record = record
+
+
+@contextlib.contextmanager
+def made(name: str, tell: Callable[[Step], None], clock_ns: Callable[[], int]) -> Iterator[list[str]]:
+    """Inside the block a step is made; it is told when it is over, a step that failed with the reason for it.
+
+    Args:
+        name: of the step.
+        tell: gets it.
+        clock_ns: monotonic time.
+
+    Yields:
+        What the step finds: a list to append to.
+    """
+    start_ns, note = clock_ns(), list[str]()
+    try:
+        yield note
+    except LoadRefused as error:
+        note.append(str(error))
+        raise
+    finally:
+        tell(Step(name, clock_ns() - start_ns, "; ".join(filter(None, note))))
 
 
 class LoadUnderWay(VoiceflowError):  # noqa: N818

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -97,6 +98,15 @@ def _check_finite(outputs: Arrays, what: str) -> None:
             raise LoadRefused(Refusal.NOT_FINITE, f"output {name!r} holds a NaN or an infinity for {what}")
 
 
+def digest_of(outputs: Arrays) -> str:
+    """A hash of outputs, to the bit."""
+    found = hashlib.sha256()
+    for name, array in outputs.items():
+        found.update(f"{name} {array.dtype} {array.shape} ".encode())
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
+
+
 def golden_parity(contract: Contract, golden_folder: Path | None, run: Run) -> str:
     """Hold a version to the outputs that its trained network gave.
 
@@ -142,7 +152,7 @@ def smoke_speed(
     Raises:
         LoadRefused: it is too slow, or it stays open whether it is.
     """
-    limit_ns = _promised_ns(contract)
+    limit_ns = promised_ns(contract)
     if limit_ns is None and served_run is None:
         return "not checked: the contract promises nothing, and nothing is in use to compare with"
 
@@ -167,7 +177,8 @@ def smoke_speed(
     raise LoadRefused(Refusal.TOO_SLOW, f"{over} of {len(times_ns)} runs are over the limit: {found}")
 
 
-def _promised_ns(contract: Contract) -> int | None:
+def promised_ns(contract: Contract) -> int | None:
+    """What a version's speed is held to; None where its contract promises none."""
     limits = [promise.limit_ns for promise in contract.sla if (promise.stage, promise.target) == (STAGE, TARGET)]
     return min(limits, default=None)
 

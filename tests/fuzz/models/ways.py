@@ -22,7 +22,8 @@ from voiceflow_ml.errors import VoiceflowError
 from voiceflow_ml.inference.graph_work import graph_work
 from voiceflow_ml.inference.ort import open_onnx
 from voiceflow_ml.models.shipped import shipped_speech_path
-from voiceflow_ml.service.loading import Loader, LoadingPlan
+from voiceflow_ml.service.loading import Loader
+from voiceflow_ml.service.trial import Here, LoadingPlan
 from voiceflow_ml.service.trials import Smoke
 
 ACCEPTED, REFUSED, PASSED_OVER = "accepted", "refused", "passed over"
@@ -30,7 +31,7 @@ Answer = tuple[str, str]
 """What became of a file, and the sentence that says so."""
 _COMMANDS = typer.main.get_command(cli.app)
 """Built once: it takes half a second, and there are thousands of calls."""
-_PLAN = LoadingPlan(rest=0.0, smoke=Smoke(warm_up_runs=1))
+_PLAN = LoadingPlan(smoke=Smoke(warm_up_runs=1))
 
 
 def _open(folder: Path) -> Answer:
@@ -43,7 +44,7 @@ def _open(folder: Path) -> Answer:
 
 def _serve(folder: Path) -> Answer:
     try:
-        Loader(NAME, plan=_PLAN, thread_time_ns=_tick()).load(str(folder), None, [])
+        Loader(NAME, trial=Here(_PLAN, thread_time_ns=_tick())).load(str(folder), None, [])
     except VoiceflowError as error:
         return REFUSED, str(error)
     return ACCEPTED, ""
