@@ -219,6 +219,8 @@ def test_nothing_goes_on_when_the_server_is_killed(tmp_path: Path) -> None:
     endless = hanging_model(tmp_path / "endless", above=-1.0)
     with subprocess.Popen([sys.executable, "-c", KILLED, str(endless)]) as server:
         child = trying(server.pid)
+        # Nothing is served yet that it would have to give way to.
+        assert child.nice() == os.getpriority(os.PRIO_PROCESS, server.pid)
         eventually("the model is run", lambda: any("onnxruntime" in each.path for each in child.memory_maps()))
         server.kill()
     eventually("it is gone", lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
