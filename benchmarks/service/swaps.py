@@ -59,7 +59,7 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reloads", type=int, default=50)
-    parser.add_argument("--every-s", type=float, default=3.0, help="from one swap to the next")
+    parser.add_argument("--every-s", type=float, default=5.0, help="from one swap to the next")
     parser.add_argument("--capacity-s", type=float, default=10.0, help="how long the capacity is measured")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()

@@ -26,21 +26,23 @@ from tests.servers import TOKEN, Reply, Spawned, ask, bearer, eventually, spawne
 from tests.unit.test_slot_refusals import answer
 from voiceflow_ml.registry.registry import Registry
 from voiceflow_ml.registry.store import Store
+from voiceflow_ml.service.child_process import CAN_IDLE, NICER
 from voiceflow_ml.service.loading import Loader
 from voiceflow_ml.service.logs import LOGGER
 from voiceflow_ml.service.slot import ModelSlot
 from voiceflow_ml.service.swaps import LoadRefused
 from voiceflow_ml.service.trial import LoadingPlan
-from voiceflow_ml.service.trial_apart import COMMAND, NICER, Apart
+from voiceflow_ml.service.trial_apart import COMMAND, Apart
 from voiceflow_ml.wire import infer_request
 
 STEPS = ["fetch and hash", "contract", "open", "warm-up", "golden parity", "speed", "open here"]
 TO_THE_BIT = "gives what it gave where it was tried, to the bit"
 
 
-def slot_with(*command: str, patience_s: float = 60.0) -> ModelSlot:
+def slot_with(*command: str, patience_s: float = 60.0, idle_s: float = 60.0) -> ModelSlot:
     """A slot whose trials are made by this program in place of the real one, where it is given."""
-    trial = Apart(LoadingPlan(longest_run_s=0.5), patience_s=patience_s, command=command or COMMAND)
+    plan = LoadingPlan(longest_run_s=0.5)
+    trial = Apart(plan, patience_s=patience_s, idle_s=idle_s, command=command or COMMAND)
     return ModelSlot(Loader(NAME, trial=trial))
 
 
@@ -178,12 +180,39 @@ def trying(pid: int) -> psutil.Process:
     return child
 
 
+def gives_way(child: psutil.Process, server: int) -> bool:
+    if CAN_IDLE:
+        return os.sched_getscheduler(child.pid) == os.SCHED_IDLE
+    return child.nice() == min(19, os.getpriority(os.PRIO_PROCESS, server) + NICER)
+
+
+IMPATIENT = """
+import os, time
+input()
+print('{"note": ""}', flush=True)
+if os.sched_getscheduler(0) == os.SCHED_IDLE:
+    time.sleep(60)
+note = '{"note": "nicer by %d"}' % (os.nice(0) - int(os.environ["USUAL"]))
+print(note, note, note, '{"is_optimised": false, "outputs": ""}', sep="\\n", flush=True)
+"""
+
+
+@pytest.mark.skipif(not CAN_IDLE, reason="this system knows no processes that run only on idle cores")
+def test_a_trial_that_gets_no_idle_core_begins_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = os.nice(0)
+    monkeypatch.setenv("USUAL", str(usual))
+    slot = slot_with(sys.executable, "-c", IMPATIENT, idle_s=0.2)
+    for expected in (0, min(19, usual + NICER) - usual):
+        record = slot.load(str(good_folder(tmp_path / f"good-{expected}", shift=expected)))
+        assert [step.name for step in record.steps] == STEPS
+        assert record.steps[5].note == f"nicer by {expected}"
+
+
 def test_the_process_is_humble_and_its_death_is_a_refusal(server: Spawned, tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as callers:
         loading = callers.submit(load, server, tmp_path / "endless")
         child = trying(server.process.pid)
-        lowest = min(19, os.getpriority(os.PRIO_PROCESS, server.process.pid) + NICER)
-        eventually("it gives way", lambda: child.nice() == lowest)
+        eventually("it gives way", lambda: gives_way(child, server.process.pid))
         if sys.platform == "linux":
             score = Path(f"/proc/{child.pid}/oom_score_adj")
             eventually("it is the first to go", lambda: score.read_text(encoding="ascii") == "1000\n")

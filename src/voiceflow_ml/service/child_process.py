@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import selectors
 import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from enum import Enum, auto
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,10 +21,23 @@ _MOST_BYTES = 1 << 20
 _LAST_WORDS_BYTES = 500
 _MOST_EXPENDABLE = 1_000
 _END_S = 10.0
+NICER = 10
+"""By how much a lower priority is lower than that of this process."""
+CAN_IDLE = hasattr(os, "SCHED_IDLE")
+"""Whether this system knows processes that run only where a core has nothing else to do."""
 
 
-class SilentTooLong(Exception):  # noqa: N818 - what happened
-    """The process said nothing for longer than it may."""
+class Priority(Enum):
+    """How a process stands to this one where cores are short."""
+
+    SAME = auto()
+    LOWER = auto()
+    IDLE = auto()
+    """Nobody ever waits for it, and it may wait for ever. Linux wakes others up on its core as if that were free."""
+
+
+class TookTooLong(Exception):  # noqa: N818 - what happened
+    """The process said nothing, or was not done, for longer than it may."""
 
 
 class ChildProcess:
@@ -30,10 +45,10 @@ class ChildProcess:
 
     Args:
         command: program and arguments.
-        nicer: by how much its priority is lower than that of this process.
+        priority: beside that of this process.
     """
 
-    def __init__(self, command: Sequence[str], *, nicer: int) -> None:
+    def __init__(self, command: Sequence[str], *, priority: Priority) -> None:
         # Of a group of its own, so that Ctrl-C at a terminal is left to this process. Not of a session of its own:
         # Linux shares cores between sessions before it looks at priorities within them (autogroup).
         self._process = subprocess.Popen(
@@ -41,7 +56,7 @@ class ChildProcess:
         )
         self.pid = self._process.pid
         self._last_words = b""
-        _humble(self.pid, nicer)
+        _humble(self.pid, priority)
 
     def __enter__(self) -> Self:
         return self
@@ -68,30 +83,31 @@ class ChildProcess:
                 self._process.stdin.write(line.encode() + b"\n")
                 self._process.stdin.flush()
 
-    def lines(self, patience_s: float) -> Iterator[bytes]:
+    def lines(self, patience_s: float, total_s: float = math.inf) -> Iterator[bytes]:
         """Its lines, until it closes its output.
 
         Args:
             patience_s: longest time between two of them.
+            total_s: longest time for all.
 
         Raises:
-            SilentTooLong: nothing came for so long, or what came is no line.
+            TookTooLong: nothing came for so long, or not all of it; or what came is no line.
         """
         waiting = b""
-        for piece in self._pieces(patience_s):
+        for piece in self._pieces(patience_s, time.monotonic() + total_s):
             *whole, waiting = (waiting + piece).split(b"\n")
             yield from whole
             if len(waiting) > _MOST_BYTES:
-                raise SilentTooLong
+                raise TookTooLong
 
-    def _pieces(self, patience_s: float) -> Iterator[bytes]:
+    def _pieces(self, patience_s: float, last_s: float) -> Iterator[bytes]:
         results, errors = self._process.stdout, self._process.stderr
         if results is None or errors is None:
             return
         with selectors.DefaultSelector() as selector:
             selector.register(results, selectors.EVENT_READ)
             selector.register(errors, selectors.EVENT_READ)
-            deadline_s = time.monotonic() + patience_s
+            deadline_s = min(time.monotonic() + patience_s, last_s)
             while True:
                 for key, _ in selector.select(max(0.0, deadline_s - time.monotonic())):
                     piece = os.read(key.fd, _PIECE_BYTES)
@@ -101,12 +117,12 @@ class ChildProcess:
                             selector.unregister(errors)
                     elif piece:
                         yield piece
-                        deadline_s = time.monotonic() + patience_s
+                        deadline_s = min(time.monotonic() + patience_s, last_s)
                     else:
                         return
                 # Not only when nothing is there to be read: what it writes to standard error is no sign of progress.
                 if time.monotonic() >= deadline_s:
-                    raise SilentTooLong
+                    raise TookTooLong
 
     def end(self) -> tuple[str, str]:
         """Wait for the end of a process that closed its output.
@@ -128,9 +144,14 @@ class ChildProcess:
         return f"signal {-status}", words
 
 
-def _humble(pid: int, nicer: int) -> None:
+def _humble(pid: int, priority: Priority) -> None:
     """It gives way to this process where cores are short, and is the first to go where memory is."""
     with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + nicer)
-    with contextlib.suppress(OSError):
         Path(f"/proc/{pid}/oom_score_adj").write_text(str(_MOST_EXPENDABLE), encoding="ascii")
+    if priority is Priority.IDLE:
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
+            return
+    if priority is not Priority.SAME:
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + NICER)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import sys
 import tempfile
 import threading
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from voiceflow_ml.inference.ort_session import Optimising
-from voiceflow_ml.service.child_process import ChildProcess, SilentTooLong
+from voiceflow_ml.service.child_process import CAN_IDLE, ChildProcess, Priority, TookTooLong
 from voiceflow_ml.service.ending import ended_after
 from voiceflow_ml.service.kept import KeptFiles
 from voiceflow_ml.service.logs import say
@@ -25,8 +26,6 @@ from voiceflow_ml.service.trial_job import Job, ServedFile
 from voiceflow_ml.service.trials import digest_of, promised_ns, trial_inputs
 
 OPEN_HERE = "open here"
-NICER = 10
-"""By how much the priority of a trial is lower than the server's."""
 # -P: the folder that the server was started in is no place to import from.
 COMMAND = (sys.executable, "-P", "-m", "voiceflow_ml.service.trial_child")
 _HINTS = {"SIGKILL": "; the kernel sends it when memory is short"}
@@ -39,6 +38,8 @@ class Apart:
         plan: how.
         clock_ns: what steps are timed by.
         patience_s: beside its longest run, for how long a trial may show no sign of life: to start, to open the model.
+        idle_s: for how long a trial may run only where a core has nothing else to do, before it begins again at a
+            priority that gets it done on cores that are never idle.
         command: what is started.
     """
 
@@ -48,18 +49,18 @@ class Apart:
         *,
         clock_ns: Callable[[], int] = time.perf_counter_ns,
         patience_s: float = 300.0,
+        idle_s: float = 20.0,
         command: Sequence[str] = COMMAND,
     ) -> None:
         self._plan, self._clock_ns, self._command = plan, clock_ns, command
-        self._patience_s = plan.longest_run_s + patience_s
+        self._patience_s, self._idle_s = plan.longest_run_s + patience_s, idle_s
         self._child: ChildProcess | None = None
         self._closed = threading.Event()
 
     def __call__(self, candidate: Candidate, served: Opened | None, tell: Callable[[Step], None]) -> Opened:
         """All steps there, and one more here."""
         job = Job(candidate, self._plan, _served_file(candidate, served))
-        # Before anything is served nobody has to be given way to, and somebody waits for the server.
-        tried = self._tried(job, tell, nicer=NICER if served is not None else 0)
+        tried = self._tried(job, tell, gives_way=served is not None)
         with made(OPEN_HERE, tell, self._clock_ns) as note:
             opened = self._opened(candidate, is_optimised=tried["is_optimised"])
             note.append(self._compared(candidate, opened, tried["outputs"]))
@@ -72,22 +73,38 @@ class Apart:
         if child is not None:
             child.kill()
 
-    def _tried(self, job: Job, tell: Callable[[Step], None], *, nicer: int) -> dict[str, Any]:
-        with ChildProcess(self._command, nicer=nicer) as child:
+    def _tried(self, job: Job, tell: Callable[[Step], None], *, gives_way: bool) -> dict[str, Any]:
+        if not gives_way:
+            # Before anything is served nobody has to be given way to, and somebody waits for the server.
+            return self._attempt(job, tell, Priority.SAME)
+        steps: list[Step] = []
+        if CAN_IDLE:
+            try:
+                return self._attempt(job, steps.append, Priority.IDLE)
+            except TookTooLong:
+                say("no core had time for a trial; it begins again", after_s=self._idle_s)
+                steps = []
+            finally:
+                for step in steps:
+                    tell(step)
+        return self._attempt(job, tell, Priority.LOWER)
+
+    def _attempt(self, job: Job, tell: Callable[[Step], None], priority: Priority) -> dict[str, Any]:
+        with ChildProcess(self._command, priority=priority) as child:
             self._child = child
             try:
-                return self._heard(child, job, tell)
+                return self._heard(child, job, tell, self._idle_s if priority is Priority.IDLE else math.inf)
             finally:
                 self._child = None
 
-    def _heard(self, child: ChildProcess, job: Job, tell: Callable[[Step], None]) -> dict[str, Any]:
+    def _heard(self, child: ChildProcess, job: Job, tell: Callable[[Step], None], total_s: float) -> dict[str, Any]:
         """Tell the steps as they come, and return what the process says in the end."""
         begun_ns, done = self._clock_ns(), 0
         child.send(job.to_json())
         if self._closed.is_set():
             child.kill()
         try:
-            for line in child.lines(self._patience_s):
+            for line in child.lines(self._patience_s, total_s):
                 message = json.loads(line)
                 if "note" in message:
                     now_ns = self._clock_ns()
@@ -96,7 +113,9 @@ class Apart:
                 elif "alive" not in message:
                     return _verdict(message, child)
             refusal = self._ended(child)
-        except SilentTooLong:
+        except TookTooLong:
+            if total_s < math.inf:
+                raise
             told = f"the process that tried it said nothing for {self._patience_s:g} s and was ended"
             refusal = LoadRefused(Refusal.CANNOT_RUN, told)
         tell(Step((*STEPS, OPEN_HERE)[done], self._clock_ns() - begun_ns, str(refusal)))
