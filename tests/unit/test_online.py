@@ -73,6 +73,8 @@ def test_a_latency_that_cannot_be_kept_is_refused() -> None:
         ({"latency_s": 0.0}, "latency_s must be above 0"),
         ({"most_remembered": 1}, "most_remembered must be from 20"),
         ({"chunk_s": 0.0}, "chunk_s must be from 0.001"),
+        ({"correct_s": -1.0}, "correct_s must be from 0 to 3600"),
+        ({"correct_every_s": 0.0}, "correct_every_s must be from 0.1"),
     ],
 )
 def test_settings_out_of_range_are_refused(changes: dict[str, float], message: str) -> None:
@@ -142,7 +144,7 @@ def heard(memory: SpeakerMemory, who: list[int], first_window: int, noise: float
     embeddings = unit(all_voices[who] + noise * rng.standard_normal((len(who), 16)) / 4.0)
     samples = Samples(embeddings, first_window + np.arange(len(who)), np.ones(len(who)))
     memory.add(samples, samples.seconds @ samples.embeddings, float(samples.seconds.sum()))
-    speakers, names, _ = memory.speakers()
+    speakers, names, _ = memory.voices()
     return {voice: int(names[np.argmax(speakers @ all_voices[voice])]) for voice in set(who)}
 
 
@@ -171,7 +173,7 @@ def test_what_voices_have_in_common_is_of_everyone_who_was_heard() -> None:
     for first in range(0, 40, 2):
         both = Samples(np.eye(2), first + np.arange(2), seconds)
         memory.add(both.take(np.array([0])), seconds @ both.embeddings, float(seconds.sum()))
-    _, _, origin = memory.speakers()
+    _, _, origin = memory.voices()
     np.testing.assert_allclose(origin, 0.5 * seconds / seconds.sum())
 
 
@@ -183,3 +185,55 @@ def test_what_a_stream_keeps_does_not_grow() -> None:
         assert len(diarizer._pending) <= 12
         assert diarizer._audio.size <= 48_000
         assert len(diarizer._memory) <= 43
+
+
+LATE = replace(CONFIG, min_speaker_s=4.0)
+"""A voice is a speaker of its own so late that its first turns come out under another's name."""
+
+
+@pytest.mark.parametrize("seed", [9, 10, 11])
+def test_what_came_out_under_a_wrong_name_is_corrected(seed: int) -> None:
+    talk = converse(seed, speakers=3, seconds=60.0)
+    offline = errors_of(talk, diarize(talk.audio(), LATE, OracleSegmenter(talk)).turns).der
+    first, corrected = (
+        errors_of(talk, diarize_stream(talk.audio(), LATE, OracleSegmenter(talk), OnlineConfig(correct_s=back_s)).turns)
+        for back_s in (0.0, 300.0)
+    )
+    assert first.der is not None
+    assert corrected.der is not None
+    assert offline is not None
+    assert first.der > offline + 0.05
+    assert corrected.der < offline + 0.01
+    assert corrected.missed_s <= first.missed_s + 0.1
+
+
+def test_the_size_of_chunks_changes_no_correction() -> None:
+    talk = converse(9, speakers=3, seconds=30.0)
+    first = stream(talk, 0.1, LATE)
+    assert first == stream(talk, 0.37, LATE) == stream(talk, 30.0, LATE)
+
+
+def test_corrections_are_of_what_is_out_and_not_too_old() -> None:
+    talk = converse(10, speakers=3, seconds=60.0)
+    diarizer = OnlineDiarizer(LATE, OracleSegmenter(talk), OnlineConfig(correct_s=10.0, correct_every_s=1.0))
+    found = 0
+    for part in np.array_split(talk.audio(), 300):
+        diarizer.push(part)
+        for correction in diarizer.corrections():
+            assert diarizer.final_s - 10.0 - 0.01 <= correction.start_s < correction.end_s <= diarizer.final_s + 0.01
+            for turn in correction.turns:
+                assert correction.start_s <= turn.start_s
+                assert turn.end_s <= correction.end_s + 1e-9
+            found += 1
+        assert diarizer._reviser is not None
+        assert len(diarizer._reviser._heard) <= (10.0 + CONFIG.window_s) / CONFIG.hop_s + 2
+    assert found > 0
+    assert diarizer.corrections() == []
+
+
+def test_a_stream_that_was_right_is_not_corrected() -> None:
+    talk = converse(12, speakers=1, seconds=40.0)
+    diarizer = OnlineDiarizer(CONFIG, OracleSegmenter(talk), OnlineConfig(correct_every_s=1.0))
+    diarizer.push(talk.audio())
+    diarizer.finish()
+    assert diarizer.corrections() == []

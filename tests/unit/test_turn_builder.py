@@ -7,12 +7,18 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from voiceflow_ml.diarization.config import FRAME_S
-from voiceflow_ml.diarization.streaming import join_pieces
 from voiceflow_ml.diarization.turn_builder import TurnBuilder
 from voiceflow_ml.diarization.turns import activity_to_turns
+from voiceflow_ml.live_turns import TurnJoiner
 from voiceflow_ml.rttm import Turn
 
 NAMES = np.array([0, 1])
+
+
+def joined(pieces: list[Turn]) -> tuple[Turn, ...]:
+    joiner = TurnJoiner()
+    joiner.take(pieces, ())
+    return joiner.turns()
 
 
 def frames(turn: Turn) -> tuple[str, int, int]:
@@ -35,7 +41,7 @@ def test_frame_by_frame_gives_what_the_whole_gives(
         first = min(60, first + step)
     pieces += [turn for _, turn in builder.finish()]
     whole = activity_to_turns(active, ("0", "1"), min_gap_s=gap * FRAME_S, min_turn_s=least * FRAME_S)
-    assert {frames(turn) for turn in join_pieces(pieces)} == {frames(turn) for turn in whole}
+    assert {frames(turn) for turn in joined(pieces)} == {frames(turn) for turn in whole}
 
 
 @given(arrays(np.bool_, (60, 2)), st.integers(0, 6), st.integers(0, 6))

@@ -6,7 +6,7 @@ import importlib
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -35,6 +35,13 @@ Streaming = Annotated[
 Latency = Annotated[
     float, typer.Option(help="With --streaming: seconds of audio after which a turn must be out at the latest.")
 ]
+Correct = Annotated[
+    float,
+    typer.Option(
+        metavar="SECONDS",
+        help="With --streaming: for how long what came out under a wrong name is corrected; 0 for what was said first.",
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="A setting of DiarizationConfig, such as hop_s=0.25; may repeat."),
@@ -53,6 +60,7 @@ def diarize_command(
     max_speakers: Annotated[int | None, typer.Option(min=1, help="The most there may be.")] = None,
     streaming: Streaming = False,
     latency: Latency = 2.0,
+    correct: Correct = 300.0,
     encoder: EncoderOption = Encoder.OWN,
     model: Model = None,
     threads: Threads = 1,
@@ -60,7 +68,7 @@ def diarize_command(
 ) -> None:
     """Say who speaks when; the default needs neither torch nor a network."""
     names = recording_names(audio)
-    diarizer = opened(model, encoder, threads, settings, latency if streaming else None)
+    diarizer = opened(model, encoder, threads, settings, Streamed(latency, correct) if streaming else None)
     diarizer = diarizer.with_speakers(speakers, min_speakers, max_speakers)
     references = _references(reference)
     written: list[str] = []
@@ -78,10 +86,17 @@ def diarize_command(
         raise typer.Exit(_FAILED_EXIT_CODE)
 
 
+class Streamed(NamedTuple):
+    """How recordings are heard as streams; see ``OnlineConfig``, whose import is not for ``--help``."""
+
+    latency_s: float
+    correct_s: float
+
+
 def opened(
-    model: Path | None, encoder: Encoder, threads: int, settings: list[str] | None, latency_s: float | None
+    model: Path | None, encoder: Encoder, threads: int, settings: list[str] | None, streamed: Streamed | None
 ) -> Diarizer:
-    """Open the diarizer, for streams where a latency is given; a missing extra is one sentence.
+    """Open the diarizer, for streams where it is said how; a missing extra is one sentence.
 
     Raises:
         ConfigError: An extra is missing, or a setting is unknown or out of its range.
@@ -94,7 +109,7 @@ def opened(
         from voiceflow_ml.diarization.online import OnlineConfig  # noqa: PLC0415
 
         config = changed(CONFIGS[encoder], settings or ())
-        online = None if latency_s is None else OnlineConfig(latency_s=latency_s)
+        online = OnlineConfig(**streamed._asdict()) if streamed is not None else None
         return open_diarizer(model, encoder=encoder, threads=threads, config=config, online=online)
 
 

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from voiceflow_ml.commands.diarize import (
+    Correct,
     EncoderOption,
     Latency,
     Model,
     Settings,
+    Streamed,
     Streaming,
     Threads,
     opened,
@@ -41,6 +43,7 @@ def evaluate_command(
     out: Annotated[Path | None, typer.Option("--json", help="File for the scores and what they rest on.")] = None,
     streaming: Streaming = False,
     latency: Latency = 2.0,
+    correct: Correct = 300.0,
     encoder: EncoderOption = Encoder.OWN,
     model: Model = None,
     threads: Threads = 1,
@@ -49,7 +52,7 @@ def evaluate_command(
     """Score who-speaks-when of whole recordings: DER with its parts, for each file and in total."""
     with needs_extra("evaluate"):
         importlib.import_module("pyannote.metrics.diarization")
-    diarizer = opened(model, encoder, threads, settings, latency if streaming else None)
+    diarizer = opened(model, encoder, threads, settings, Streamed(latency, correct) if streaming else None)
     from voiceflow_ml.diarization.evaluation import Evaluation, evaluate, find_pairs  # noqa: PLC0415
     from voiceflow_ml.diarization.scoring import Rules  # noqa: PLC0415
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,20 @@ from voiceflow_ml.diarization.clustering import Samples, find_speakers, origin_o
 from voiceflow_ml.diarization.config import DiarizationConfig
 
 _UNNAMED = -1
+
+
+class Voices(NamedTuple):
+    """Who has been heard; all empty before anyone was.
+
+    Attributes:
+        centroids: float64 ``[speakers, D]`` of length one, seen from the origin.
+        names: int64 ``[speakers]``: the name of each, from 0 on.
+        origin: float64 ``[D]``: what is taken away from an embedding before it is compared.
+    """
+
+    centroids: NDArray[np.float64]
+    names: NDArray[np.int64]
+    origin: NDArray[np.float64]
 
 
 class SpeakerMemory:
@@ -52,15 +68,10 @@ class SpeakerMemory:
         if len(self) > self._most:
             self._compact()
 
-    def speakers(self) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
-        """Who has been heard.
-
-        Returns:
-            float64 ``[speakers, D]``: centroids of length one, seen from the origin; int64 ``[speakers]``: the name of
-            each, from 0 on; float64 ``[D]``: the origin. All empty before anyone was heard.
-        """
+    def voices(self) -> Voices:
+        """Who has been heard."""
         if len(self) == 0:
-            return np.zeros((0, 0)), np.zeros(0, dtype=np.int64), np.zeros(0)
+            return Voices(np.zeros((0, 0)), np.zeros(0, dtype=np.int64), np.zeros(0))
         origin = origin_of(self._total, self._seconds, self._config)
         seen = self._samples.seen_from(origin)
         found = find_speakers(seen, self._config)
@@ -68,7 +79,7 @@ class SpeakerMemory:
         names = self._kept_names(nearest, found.shape[0])
         # The first name stays: it is the one under which the speech came out, or is about to.
         self._names = np.where(self._names == _UNNAMED, names[nearest], self._names)
-        return found, names, origin
+        return Voices(found, names, origin)
 
     def _kept_names(self, cluster: NDArray[np.int64], clusters: int) -> NDArray[np.int64]:
         from scipy.optimize import linear_sum_assignment  # noqa: PLC0415  (heavy)

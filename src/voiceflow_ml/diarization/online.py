@@ -7,17 +7,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from voiceflow_ml.diarization.assignment import add_up, assign, clean_samples, least_clean_s
+from voiceflow_ml.diarization.assignment import NOBODY, add_up, assign, clean_samples, least_clean_s
 from voiceflow_ml.diarization.audio_source import check_finite
 from voiceflow_ml.diarization.clustering import Samples
 from voiceflow_ml.diarization.config import FRAME_S, DiarizationConfig
 from voiceflow_ml.diarization.local import LocalWindows, join_windows, local_windows
 from voiceflow_ml.diarization.memory import SpeakerMemory
 from voiceflow_ml.diarization.reconstruction import decide, mean_scores
+from voiceflow_ml.diarization.revision import Reviser, names_of
 from voiceflow_ml.diarization.segmenter import Embedder, Segmenter
 from voiceflow_ml.diarization.turn_builder import TurnBuilder
 from voiceflow_ml.diarization.windows import Window
 from voiceflow_ml.errors import ConfigError, DataError
+from voiceflow_ml.live_turns import Correction
 from voiceflow_ml.models.signal import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from voiceflow_ml.rttm import Turn
 
@@ -29,6 +31,8 @@ class OnlineConfig:
     Attributes:
         latency_s: A turn's speech comes out when at most this many seconds behind it have been heard; what the
             net needs to compute comes on top. At least the sum of ``hop_s``, ``min_gap_s`` and ``min_turn_s``.
+        correct_s: What came out under a wrong name is corrected for so many seconds, 2 kB for each window; 0: never.
+        correct_every_s: How often everything that may be corrected is looked at.
         most_remembered: Embeddings remembered, however long the stream is.
         chunk_s: Seconds given at once where a file is heard as a stream.
 
@@ -37,12 +41,18 @@ class OnlineConfig:
     """
 
     latency_s: float = 2.0
+    correct_s: float = 300.0
+    correct_every_s: float = 5.0
     most_remembered: int = 400
     chunk_s: float = 0.1
 
     def __post_init__(self) -> None:
         if not 0.0 < self.latency_s <= 60.0:
             raise ConfigError(f"latency_s must be above 0 and at most 60, got {self.latency_s:g}")
+        if not 0.0 <= self.correct_s <= 3_600.0:
+            raise ConfigError(f"correct_s must be from 0 to 3600, got {self.correct_s:g}")
+        if not 0.1 <= self.correct_every_s <= 3_600.0:
+            raise ConfigError(f"correct_every_s must be from 0.1 to 3600, got {self.correct_every_s:g}")
         if not 20 <= self.most_remembered <= 5_000:
             raise ConfigError(f"most_remembered must be from 20 to 5000, got {self.most_remembered}")
         if not 0.001 <= self.chunk_s <= 60.0:
@@ -87,6 +97,10 @@ class OnlineDiarizer:
         self._pending: list[LocalWindows] = []
         self._windows = 0
         self._numbers: dict[int, int] = {}
+        self._reviser = Reviser(config, round(online.correct_s / FRAME_S)) if online.correct_s else None
+        self._revise_every = round(online.correct_every_s / FRAME_S)
+        self._revise_at = self._revise_every
+        self._corrections: list[Correction] = []
 
     @property
     def seconds(self) -> float:
@@ -96,7 +110,11 @@ class OnlineDiarizer:
     @property
     def final_s(self) -> float:
         """Up to here nothing more comes out: a turn that is still to come, or the rest of one, begins later."""
-        return max(0, self._decided - self._builder.hold_frames) * FRAME_S
+        return self._out * FRAME_S
+
+    @property
+    def _out(self) -> int:
+        return max(0, self._decided - self._builder.hold_frames)
 
     def push(self, chunk: NDArray[np.floating]) -> list[Turn]:
         """Hear more.
@@ -105,8 +123,8 @@ class OnlineDiarizer:
             chunk: ``[samples]`` at 16 kHz in [-1, 1]; may be empty.
 
         Returns:
-            What is certain now, in order of its start. A piece that begins where the one before of the same
-            speaker ended continues that turn: a long turn comes out in pieces. Speakers keep their names.
+            What is out now, in order of its start. A piece that begins where the one before of the same speaker
+            ended continues that turn: a long turn comes out in pieces. Speakers keep their names.
 
         Raises:
             DataError: Not one-dimensional, or NaN or infinity; the stream may go on after the error.
@@ -115,7 +133,7 @@ class OnlineDiarizer:
             raise DataError(f"a chunk must have shape [samples], got {list(chunk.shape)}")
         block = np.asarray(chunk, dtype=np.float32)
         check_finite(block, "stream", self._samples)
-        found: list[tuple[int, Turn]] = []
+        found: list[Turn] = []
         # Step by step, so that a large chunk gives what small ones would have given.
         while block.size:
             taken = max(0, self._next_end * FRAME_SAMPLES - self._samples)
@@ -123,9 +141,12 @@ class OnlineDiarizer:
             block = block[taken:]
             if self._samples == self._next_end * FRAME_SAMPLES:
                 self._judge(self._next_end)
-                found += self._decide(self._next_end - self._behind)
+                found += self._named(self._decide(self._next_end - self._behind))
+                if self._next_end >= self._revise_at:
+                    self._revise_at += self._revise_every
+                    self._revise(self._out)
                 self._next_end += self._config.hop_frames
-        return self._named(found)
+        return sorted(found, key=lambda turn: turn.start_s)
 
     def finish(self) -> list[Turn]:
         """End the stream.
@@ -138,7 +159,19 @@ class OnlineDiarizer:
         if end > judged:
             self._take(np.zeros(end * FRAME_SAMPLES - self._samples, dtype=np.float32), counts=False)
             self._judge(end)
-        return self._named([*self._decide(end), *self._builder.finish()])
+        rest = self._named([*self._decide(end), *self._builder.finish()])
+        self._revise(end)
+        return rest
+
+    def corrections(self) -> list[Correction]:
+        """What holds of what came out before; asked for after :meth:`push` and :meth:`finish`.
+
+        Returns:
+            Those that are new since the last call, to be applied in their order after what the same call gave. The
+            last ones come with the end.
+        """
+        found, self._corrections = self._corrections, []
+        return found
 
     def _take(self, block: NDArray[np.float32], *, counts: bool = True) -> None:
         kept = np.concatenate([self._audio, block])
@@ -166,17 +199,26 @@ class OnlineDiarizer:
         """Decide the frames up to ``until`` with what is known now."""
         if until <= self._decided:
             return []
-        speakers, names, origin = self._memory.speakers()
+        speakers, names, origin = self._memory.voices()
         windows = join_windows(self._pending)
         active = np.zeros((until - self._decided, names.size), dtype=np.bool_)
+        labels = np.full(windows.talk_s.shape, NOBODY)
         if names.size:
             labels = assign(windows, speakers, self._config, origin)
             span = (self._decided, until)
             active = decide(*mean_scores(windows, labels, span, names.size, self._config), self._config)
         self._decided = until
+        if self._reviser is not None:
+            self._reviser.say(self._pending, names_of(labels, names), until)
         length = self._config.window_frames
         self._pending = [local for local in self._pending if int(local.first_frames[0]) + length > until]
         return self._builder.push(active, names)
+
+    def _revise(self, until: int) -> None:
+        if self._reviser is None:
+            return
+        for first, last, turns in self._reviser.corrections(self._memory.voices(), until):
+            self._corrections.append(Correction(first * FRAME_S, last * FRAME_S, tuple(self._named(turns))))
 
     def _named(self, pieces: list[tuple[int, Turn]]) -> list[Turn]:
         """Numbers in order of the first turn that came out."""

@@ -51,6 +51,9 @@ class ServeSettings(BaseSettings):
     long_queue_timeout_s: _Seconds = Field(30.0, description="The same for recordings of more than a megabyte.")
     inference_timeout_s: _Seconds = Field(60.0, description="A run of the model that takes longer is given up.")
     latency_s: float = Field(2.0, ge=0.8, le=60, description="Streams: a turn is out after so many seconds of audio.")
+    correct_s: float = Field(
+        300.0, ge=0, le=3600, description="Streams: a wrong name is corrected for so many seconds; 0: never."
+    )
     max_body_bytes: _Bytes = Field(64 << 20, description="Largest body of a request.")
     max_tensor_bytes: _Bytes = Field(4 << 20, description="Largest inputs of one inference.")
     max_buffered_bytes: _Bytes = Field(256 << 20, description="Bodies of all requests together.")

@@ -9,11 +9,13 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from voiceflow_ml.diarization.online import OnlineConfig
 from voiceflow_ml.errors import ConfigError
+from voiceflow_ml.live_turns import Correction
 from voiceflow_ml.service.access import may_open
 from voiceflow_ml.service.diarize import turn_json
 from voiceflow_ml.service.endpoint import as_refusal
-from voiceflow_ml.service.heard import Heard
+from voiceflow_ml.service.heard import Heard, Said
 from voiceflow_ml.service.infer import check_served
 from voiceflow_ml.service.logs import say
 from voiceflow_ml.service.parts import Parts
@@ -87,6 +89,7 @@ class StreamEndpoint:
                         "model": version.model,
                         "version": version.version,
                         "latency_s": self._parts.settings.latency_s,
+                        "corrected_for_s": self._parts.settings.correct_s,
                     }
                 )
             )
@@ -95,7 +98,9 @@ class StreamEndpoint:
 
     def _open(self, lease: Lease) -> Heard:
         try:
-            return Heard(lease.version, self._parts.settings.latency_s, self._parts.pool.give_way)
+            settings = self._parts.settings
+            online = OnlineConfig(latency_s=settings.latency_s, correct_s=settings.correct_s)
+            return Heard(lease.version, online, self._parts.pool.give_way)
         except ConfigError as error:
             raise RequestError(500, str(error)) from None
 
@@ -113,7 +118,7 @@ class StreamEndpoint:
                 await socket.close(NORMAL)
                 return
             self._check(chunk, heard)
-            pieces = await self._run(lease, heard, chunk)
+            said = await self._run(lease, heard, chunk)
             elapsed_ns = time.perf_counter_ns() - begun_ns
             await socket.send_text(
                 json.dumps(
@@ -121,14 +126,15 @@ class StreamEndpoint:
                         "type": "turns",
                         "heard_s": round(heard.seconds, 3),
                         "final_until_s": round(heard.final_s, 3),
-                        "turns": [turn_json(turn) for turn in pieces],
+                        "turns": [turn_json(turn) for turn in said.pieces],
+                        "corrected": [_correction_json(correction) for correction in said.corrections],
                         "processing_ms": round(elapsed_ns / 1e6, 3),
                     }
                 )
             )
             self._parts.metrics.chunk(lease.version.model, lease.version.version, elapsed_ns)
 
-    async def _run(self, lease: Lease, heard: Heard, chunk: bytes | None) -> list[Any]:
+    async def _run(self, lease: Lease, heard: Heard, chunk: bytes | None) -> Said:
         """Hear a chunk, or the end, in a thread of the pool; one stream is never in two of them."""
         windows_before, inference_before_ns = heard.net.windows, heard.net.inference_ns
         work = heard.finish if chunk is None else lambda: heard.push(chunk)
@@ -163,6 +169,14 @@ class StreamEndpoint:
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1006))
         return message
+
+
+def _correction_json(correction: Correction) -> dict[str, Any]:
+    return {
+        "start_s": round(correction.start_s, 3),
+        "end_s": round(correction.end_s, 3),
+        "turns": [turn_json(turn) for turn in correction.turns],
+    }
 
 
 def _start(message: dict[str, Any]) -> dict[str, Any]:
