@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from aiohttp import WSMsgType, web
 
 TURN = {"speaker": "A", "start_s": 0.5, "end_s": 1.75}
+CORRECTED = {"start_s": 0.75, "end_s": 1.25, "turns": [{"speaker": "B", "start_s": 0.75, "end_s": 1.25}]}
+SAID = {200: {"turns": [TURN]}, 202: {"turns": [], "corrected": [CORRECTED]}}
+"""What is said to a chunk of so many bytes; nothing to others."""
 TIMING = "queue;dur=0.125, inference;dur=3.5, total;dur=3.75"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -69,7 +72,7 @@ class VoiceServer:
                 if len(message.data) % 2:
                     await self.refuse(socket, "a chunk must be whole samples of 16 bits", 1003)
                     break
-                await socket.send_json({"type": "turns", "turns": [TURN] if len(message.data) == 200 else []})
+                await socket.send_json({"type": "turns", **SAID.get(len(message.data), {"turns": []})})
             elif json.loads(message.data)["type"] == "start":
                 await socket.send_json({"type": "ready", "version": "1.2.0"})
             else:

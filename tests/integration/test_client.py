@@ -17,15 +17,20 @@ from tests.voice_server import VoiceServer, voicing
 from voiceflow_ml.client import AsyncClient, Client, Diarized
 from voiceflow_ml.client.answers import ServerTiming
 from voiceflow_ml.client.patience import IDLE_S
-from voiceflow_ml.client.stream import read_update
+from voiceflow_ml.client.updates import SoFar, read_update
 from voiceflow_ml.contract import read_contract
 from voiceflow_ml.contract.golden import read_golden
 from voiceflow_ml.errors import AnswerError, BusyError, ConfigError, DataError, RefusedError, UnreachableError
+from voiceflow_ml.live_turns import Correction
 from voiceflow_ml.models.shipped import shipped_speech_path
 from voiceflow_ml.rttm import Turn
 from voiceflow_ml.service.settings import read_settings
 
 TURN = Turn("A", 0.5, 1.25)
+CORRECTED = (Turn("A", 0.5, 0.25), Turn("B", 0.75, 0.5), Turn("A", 1.25, 0.5))
+WRONG = b"\0\0" * 100
+RIGHT = b"\0\0" * 101
+"""Chunks to which a turn is said, and that a part of it was of somebody else."""
 SILENCE = np.zeros(1_600, dtype=np.float32)
 
 
@@ -142,7 +147,17 @@ def test_each_status_has_its_error_and_its_remedy(status: int, kind: type[Except
         client.diarize(SILENCE)
 
 
-@pytest.mark.parametrize("body", ["{}", "[]", "not JSON", '{"turns": [{"speaker": "A"}]}', '{"turns": 3}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{}",
+        "[]",
+        "not JSON",
+        '{"turns": [{"speaker": "A"}]}',
+        '{"turns": 3}',
+        f'{{"turns": [{{"speaker": "A", "start_s": 1{"0" * 400}, "end_s": 2}}]}}',
+    ],
+)
 def test_turns_that_cannot_be_read_are_an_error(body: str) -> None:
     with voicing(VoiceServer(body=body)) as url, Client(url) as client, pytest.raises(AnswerError, match="status 200"):
         client.diarize(SILENCE)
@@ -248,6 +263,32 @@ def test_a_stream_is_followed_by_who_does_not_wait() -> None:
         assert asyncio.run(follow(url)) == [TURN, TURN]
 
 
+def test_a_stream_holds_its_turns_joined_and_corrected() -> None:
+    with voicing(VoiceServer()) as url, Client(url) as client, client.stream() as stream:
+        assert stream.turns == ()
+        stream.feed(WRONG)
+        assert stream.turns == (TURN,)
+        # The pieces of a chunk are what came out with it; what it corrects is in the turns.
+        assert stream.feed(RIGHT) == ()
+        assert stream.turns == CORRECTED
+        assert stream.finish() == stream.turns == (TURN, TURN)
+
+
+def test_a_stream_that_is_not_waited_for_holds_the_turns_that_were_received() -> None:
+    async def ask(url: str) -> None:
+        async with AsyncClient(url) as client, client.stream() as stream:
+            await stream.send(WRONG)
+            await stream.send(RIGHT)
+            assert stream.turns == ()
+            assert (await stream.receive()).corrections == ()
+            assert stream.turns == (TURN,)
+            assert (await stream.receive()).corrections == (Correction(0.75, 1.25, CORRECTED[1:2]),)
+            assert stream.turns == CORRECTED
+
+    with voicing(VoiceServer()) as url:
+        asyncio.run(ask(url))
+
+
 @pytest.mark.parametrize(
     ("server", "kind", "words"),
     [
@@ -289,7 +330,45 @@ def test_a_stream_that_is_not_open_is_said_to_be_closed() -> None:
             pass
 
 
-@pytest.mark.parametrize("frame", ["[]", "3", "not JSON", "{}", '{"type": "turns", "turns": [{}]}', b"\xff"])
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "[]",
+        "3",
+        "not JSON",
+        "{}",
+        '{"type": "turns", "turns": [{}]}',
+        f'{{"type": "turns", "turns": [{{"speaker": "A", "start_s": 1{"0" * 400}, "end_s": 2}}]}}',
+        b"\xff",
+        '{"type": "turns", "corrected": null}',
+        '{"type": "turns", "corrected": [3]}',
+    ],
+)
 def test_a_frame_that_is_none_of_the_protocol_is_refused(frame: str | bytes) -> None:
     with pytest.raises(AnswerError, match="a frame of the stream cannot be read"):
         read_update(frame, "ws://127.0.0.1/v1/stream")
+
+
+@pytest.mark.parametrize(
+    "correction",
+    [
+        '"start_s": 0, "end_s": 1',
+        '"start_s": -1, "end_s": 1, "turns": []',
+        '"start_s": 1, "end_s": 1, "turns": []',
+        '"start_s": 0, "end_s": Infinity, "turns": []',
+        '"start_s": NaN, "end_s": 1, "turns": []',
+        '"start_s": 1, "end_s": 2, "turns": [{"speaker": "A"}]',
+        '"start_s": 1, "end_s": 2, "turns": [{"speaker": "A", "start_s": 0, "end_s": 1.5}]',
+        '"start_s": 1, "end_s": 2, "turns": [{"speaker": "A", "start_s": 1, "end_s": 2.5}]',
+    ],
+)
+def test_a_correction_that_is_none_is_refused(correction: str) -> None:
+    with pytest.raises(AnswerError, match="a frame of the stream cannot be read"):
+        read_update(f'{{"type": "turns", "corrected": [{{{correction}}}]}}', "ws://127.0.0.1/v1/stream")
+
+
+def test_a_frame_that_contradicts_those_before_is_refused() -> None:
+    so_far, frame = SoFar(), '{"type": "turns", "turns": [{"speaker": "A", "start_s": %d, "end_s": %d}]}'
+    so_far.take(frame % (5, 6), "ws://127.0.0.1/v1/stream")
+    with pytest.raises(AnswerError, match="a frame of the stream cannot be read"):
+        so_far.take(frame % (1, 2), "ws://127.0.0.1/v1/stream")

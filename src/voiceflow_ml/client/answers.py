@@ -167,7 +167,7 @@ def read_diarized(reply: Reply) -> Diarized:
     try:
         turns = read_turns(document["turns"])
         return Diarized(turns, reply.headers.get(VERSION_HEADER, ""), read_timing(reply.headers))
-    except (AnswerError, DataError, KeyError, TypeError, ValueError) as error:
+    except (AnswerError, DataError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise reply.unreadable(f"has no turns that can be read: {error!r}") from None
 
 
@@ -175,7 +175,7 @@ def read_turns(entries: Any) -> tuple[Turn, ...]:
     """Turns from their JSON: ``speaker``, ``start_s``, and ``duration_s`` or ``end_s``.
 
     Raises:
-        DataError, KeyError, TypeError, ValueError: an entry is no turn.
+        DataError, KeyError, TypeError, ValueError, OverflowError: an entry is no turn.
     """
     found = []
     for entry in entries:

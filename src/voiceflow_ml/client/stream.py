@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,10 +13,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from websockets.sync.client import ClientConnection as SyncConnection
 from websockets.sync.client import connect as sync_connect
 
-from voiceflow_ml.client.answers import read_turns
 from voiceflow_ml.client.exchanges import as_pcm16
 from voiceflow_ml.client.problems import closed, refusal, unreachable
-from voiceflow_ml.errors import AnswerError, ClientError, DataError
+from voiceflow_ml.client.updates import SoFar, StreamUpdate
+from voiceflow_ml.errors import AnswerError, ClientError
 from voiceflow_ml.rttm import Turn
 
 Chunk = NDArray[np.floating[Any]] | bytes
@@ -27,41 +25,6 @@ STREAM_PATH = "/v1/stream"
 START = '{"type": "start", "sample_rate_hz": 16000}'
 END = '{"type": "end"}'
 _BROKEN = 1006
-
-
-@dataclass(frozen=True)
-class StreamUpdate:
-    """What the server said to one chunk, or to the start or the end of a stream.
-
-    Attributes:
-        kind: ``"ready"``, ``"turns"``, ``"done"`` or ``"error"``.
-        turns: those that became certain; with ``"done"`` all of the stream.
-        version: of the model that the stream is bound to, with ``"ready"``; else empty.
-        message: with ``"error"``, what is wrong.
-    """
-
-    kind: str
-    turns: tuple[Turn, ...] = ()
-    version: str = ""
-    message: str = ""
-
-
-def read_update(frame: str | bytes, url: str) -> StreamUpdate:
-    """One frame of the server.
-
-    Raises:
-        AnswerError: it is none of the protocol.
-    """
-    try:
-        document = json.loads(frame)
-        return StreamUpdate(
-            str(document["type"]),
-            read_turns(document.get("turns", ())),
-            str(document.get("version", "")),
-            str(document.get("message", "")),
-        )
-    except (DataError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise AnswerError(f"{url}: a frame of the stream cannot be read: {error!r}", url=url) from None
 
 
 def as_frame(chunk: Chunk) -> bytes:
@@ -89,6 +52,7 @@ class Stream:
     def __init__(self, url: str, timeout_s: float) -> None:
         self.url, self._timeout_s = stream_url(url), timeout_s
         self.version = ""
+        self._so_far = SoFar()
         self._socket: SyncConnection | None = None
         self._open = ExitStack()
 
@@ -109,8 +73,13 @@ class Stream:
         self._socket = None
         self._open.close()
 
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """All turns of which the server has told so far: whole, corrected, in order of their start."""
+        return self._so_far.turns
+
     def feed(self, chunk: Chunk) -> tuple[Turn, ...]:
-        """Send a chunk; returns the pieces of turns that became certain.
+        """Send a chunk; returns the pieces of turns that came out. A name may be wrong yet; see :attr:`turns`.
 
         Raises:
             ClientError: the connection broke, or the server refuses the chunk.
@@ -127,7 +96,7 @@ class Stream:
         said = ""
         try:
             self._socket.send(frame)
-            update = read_update(self._socket.recv(timeout=self._timeout_s), self.url)
+            update = self._so_far.take(self._socket.recv(timeout=self._timeout_s), self.url)
             if update.kind != "error":
                 return update
             said = update.message
@@ -153,6 +122,7 @@ class AsyncStream:
     def __init__(self, url: str, timeout_s: float) -> None:
         self.url, self._timeout_s = stream_url(url), timeout_s
         self.version = ""
+        self._so_far = SoFar()
         self._socket: ClientConnection | None = None
 
     async def __aenter__(self) -> AsyncStream:
@@ -173,6 +143,11 @@ class AsyncStream:
             await self._socket.close()
             self._socket = None
 
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """All turns of which the server has told so far, as received: whole, corrected, in order of their start."""
+        return self._so_far.turns
+
     async def send(self, chunk: Chunk) -> None:
         """Send a chunk without waiting for what is said to it.
 
@@ -189,7 +164,7 @@ class AsyncStream:
         """
         socket, said = self._connection(), ""
         try:
-            update = read_update(await socket.recv(), self.url)
+            update = self._so_far.take(await socket.recv(), self.url)
             if update.kind != "error":
                 return update
             said = update.message
@@ -199,7 +174,7 @@ class AsyncStream:
         raise closed(self.url, _BROKEN, said)
 
     async def feed(self, chunk: Chunk) -> tuple[Turn, ...]:
-        """Send a chunk; returns the pieces of turns that became certain."""
+        """Send a chunk; returns the pieces of turns that came out, as :meth:`Stream.feed` does."""
         await self.send(chunk)
         return (await self.receive()).turns
 
@@ -209,7 +184,7 @@ class AsyncStream:
         return (await self.receive()).turns
 
     async def follow(self, chunks: AsyncIterable[Chunk]) -> AsyncIterator[Turn]:
-        """Feed all chunks; yields each piece of a turn when it is certain. :meth:`finish` then tells the rest."""
+        """Feed all chunks; yields each piece of a turn as it comes out. :meth:`finish` then tells the rest."""
         async for chunk in chunks:
             for turn in await self.feed(chunk):
                 yield turn
