@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import wave
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,12 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.servers import Local, eventually, local_server, read_all
 from tests.servers import connect as bare_connection
+from voiceflow_ml.client.updates import SoFar, read_update
 from voiceflow_ml.diarization.diarizer import open_diarizer
-from voiceflow_ml.diarization.online import OnlineConfig
+from voiceflow_ml.diarization.online import OnlineConfig, OnlineDiarizer
+from voiceflow_ml.live_turns import TurnJoiner
 from voiceflow_ml.models.shipped import shipped_speech_path
+from voiceflow_ml.rttm import Turn
 
 START = {"type": "start", "sample_rate_hz": 16_000}
 CHUNK_BYTES = 3_200
@@ -67,7 +70,13 @@ def test_a_stream_gives_the_turns_of_the_library_and_each_as_soon_as_it_is_certa
     with stream(server) as socket:
         ready = started(socket)
         version = server.parts.slot.status().version
-        assert ready == {"type": "ready", "model": "fast-cnn", "version": version, "latency_s": 2.0}
+        assert ready == {
+            "type": "ready",
+            "model": "fast-cnn",
+            "version": version,
+            "latency_s": 2.0,
+            "corrected_for_s": 300.0,
+        }
         pieces, final_s = [], 0.0
         for first in range(0, len(speech), CHUNK_BYTES):
             socket.send(speech[first : first + CHUNK_BYTES])
@@ -85,9 +94,54 @@ def test_a_stream_gives_the_turns_of_the_library_and_each_as_soon_as_it_is_certa
         done = told(socket)
         assert closed_with(socket) == 1000
     assert done["type"] == "done"
-    turns = [(turn["speaker"], turn["start_s"], turn["end_s"]) for turn in done["turns"]]
-    assert turns == [(turn.speaker, round(turn.start_s, 3), round(turn.end_s, 3)) for turn in wanted.turns]
+    assert [(turn["speaker"], turn["start_s"], turn["end_s"]) for turn in done["turns"]] == rows(wanted.turns)
     assert {piece["speaker"] for piece in pieces} <= set(wanted.speakers)
+
+
+def told_of(server: Local, speech: bytes) -> list[Any]:
+    """What a stream of all the speech says to each chunk, and to its end."""
+    with stream(server) as socket:
+        started(socket)
+        messages = []
+        for first in range(0, len(speech), CHUNK_BYTES):
+            socket.send(speech[first : first + CHUNK_BYTES])
+            messages.append(told(socket))
+        socket.send(json.dumps({"type": "end"}))
+        return [*messages, told(socket)]
+
+
+def rows(turns: Iterable[Turn]) -> list[tuple[str, float, float]]:
+    return [(turn.speaker, round(turn.start_s, 3), round(turn.end_s, 3)) for turn in turns]
+
+
+def test_who_joins_and_corrects_holds_at_each_moment_the_turns_of_the_library(server: Local, speech: bytes) -> None:
+    opened = open_diarizer()
+    library = OnlineDiarizer(opened.config, opened.segmenter, OnlineConfig(latency_s=2.0))
+    samples = np.frombuffer(speech, "<i2").astype(np.float32) / 32_768.0
+    joined, wanted, corrections = SoFar(), TurnJoiner(), 0
+    *messages, done = told_of(server, speech)
+    for place, message in enumerate(messages):
+        update = joined.take(json.dumps(message), server.url)
+        corrections += len(update.corrections)
+        wanted.take(library.push(samples[place * 1_600 : (place + 1) * 1_600]), library.corrections())
+        assert rows(joined.turns) == rows(wanted.turns())
+    assert corrections > 0
+    # Some are of the end, and are in what is said to it.
+    wanted.take(library.finish(), library.corrections())
+    assert rows(joined.take(json.dumps(done), server.url).turns) == rows(wanted.turns())
+
+
+def test_a_server_that_is_to_correct_nothing_does_not(speech: bytes) -> None:
+    with local_server(correct_s=0) as server:
+        with stream(server) as socket:
+            assert started(socket)["corrected_for_s"] == 0
+        *messages, done = told_of(server, speech)
+    assert [message["corrected"] for message in messages] == [[]] * len(messages)
+    uncorrected, corrected = (
+        open_diarizer(online=OnlineConfig(latency_s=2.0, correct_s=correct_s))(str(shipped_speech_path())).turns
+        for correct_s in (0.0, 300.0)
+    )
+    assert rows(read_update(json.dumps(done), "").turns) == rows(uncorrected) != rows(corrected)
 
 
 def test_a_stream_that_ends_at_once_has_no_turns(server: Local) -> None:
