@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,11 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.contract_models import contracted_model, save_contract
 from tests.servers import Local, ask, bearer, local_server
+from voiceflow_ml.client.updates import SoFar
 from voiceflow_ml.contract import read_contract
+from voiceflow_ml.live_turns import Correction, TurnJoiner
 from voiceflow_ml.models.shipped import MODEL_NAME, shipped_speech_path
+from voiceflow_ml.rttm import Turn
 from voiceflow_ml.service.page import FILES, HEADERS
 
 SCRIPT = "<img src=x onerror=document.documentElement.className='ran'>"
@@ -31,6 +36,24 @@ DROP = """
   for (const kind of ["dragover", "drop"]) {
     document.body.dispatchEvent(new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true }));
   }
+}
+"""
+NOTE_DRAWINGS = """
+() => {
+  window.drawings = [];
+  const lanes = document.getElementById("lanes");
+  new MutationObserver(() => {
+    if (!lanes.querySelector(".heard")) return;
+    window.drawings.push([...lanes.children].flatMap((lane) => [...lane.querySelectorAll(".turn")].map((bar) =>
+      [lane.querySelector(".who").firstChild.textContent, parseFloat(bar.style.left), parseFloat(bar.style.width)])));
+  }).observe(lanes, { childList: true });
+}
+"""
+"""Keeps each live drawing: of each bar who, and from where and how long in percent."""
+CORRECT = """
+async (cases) => {
+  const { corrected, joined } = await import("/turns.js");
+  return cases.map(([turns, stretches]) => stretches.reduce(corrected, joined(turns)));
 }
 """
 NOTE_VIOLATIONS = """
@@ -183,6 +206,78 @@ def test_a_file_as_a_live_stream_shows_turns_and_latency_beside_the_limit(
     assert page.locator("#tail-name").inner_text() == "slowest"
     page.locator("#stop").click()
     expect(page.locator("#about")).to_contain_text("speech.wav: ended", timeout=PATIENCE_MS)
+
+
+def test_a_live_stream_is_drawn_anew_where_the_server_corrects_it(server: Local, open_page: Any) -> None:
+    page = open_page(server)
+    frames: list[str] = []
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: frames.append(str(frame))))
+    page.evaluate(NOTE_DRAWINGS)
+    page.get_by_label("play it as a live stream").check()
+    page.locator("#file").set_input_files(shipped_speech_path())
+    expect(page.locator("#about")).to_contain_text("2 s behind, names corrected for 300 s", timeout=PATIENCE_MS)
+    expect(page.locator("#about")).to_contain_text("speech.wav: ended", timeout=2 * PATIENCE_MS)
+    messages = [message for message in map(json.loads, frames) if message["type"] == "turns"]
+    assert sum(len(message["corrected"]) for message in messages) > 0
+    so_far, wanted = SoFar(), []
+    for message in messages:
+        so_far.take(json.dumps(message), server.url)
+        if so_far.turns:
+            wanted.append((max(10.0, message["heard_s"]), so_far.turns))
+    drawings = page.evaluate("window.drawings")
+    for drawing, (span_s, turns) in zip(drawings, wanted, strict=True):
+        bars = sorted((left * span_s / 100, who, width * span_s / 100) for who, left, width in drawing)
+        assert [who for _, who, _ in bars] == [turn.speaker for turn in turns]
+        np.testing.assert_allclose(
+            [(start_s, long_s) for start_s, _, long_s in bars],
+            [(turn.start_s, turn.duration_s) for turn in turns],
+            atol=0.005,
+        )
+
+
+def test_no_correction_is_promised_where_there_is_none(open_page: Any) -> None:
+    with local_server(correct_s=0) as server:
+        page = open_page(server)
+        page.locator("#microphone").click()
+        expect(page.locator("#about")).to_contain_text(re.compile("2 s behind$"), timeout=PATIENCE_MS)
+        page.locator("#stop").click()
+        expect(page.locator("#about")).to_contain_text("ended", timeout=PATIENCE_MS)
+
+
+def a_stretch(draws: np.random.Generator, first: int, last: int) -> list[Turn]:
+    """Turns of two speakers between two moments, in steps of 20 ms."""
+    turns = []
+    for speaker in ("a", "b"):
+        edges = np.unique(draws.integers(first, last + 1, 2 * draws.integers(0, 3)))
+        pairs = edges[: 2 * (edges.size // 2)].reshape(-1, 2).tolist()
+        turns += [Turn(speaker, start * 0.02, (end - start) * 0.02) for start, end in pairs]
+    return sorted(turns, key=lambda turn: turn.start_s)
+
+
+def sent(turns: Iterable[Turn]) -> list[dict[str, Any]]:
+    return [{"speaker": t.speaker, "start_s": round(t.start_s, 3), "end_s": round(t.end_s, 3)} for t in turns]
+
+
+def rows(turns: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    return sorted((turn["speaker"], turn["start_s"], turn["end_s"]) for turn in turns)
+
+
+def test_the_page_corrects_as_the_library_does(server: Local, open_page: Any) -> None:
+    draws = np.random.default_rng(1)
+    cases, wanted = [], []
+    for _ in range(300):
+        said, joiner, corrections = a_stretch(draws, 0, 40), TurnJoiner(), []
+        for first in draws.integers(0, 40, 3).tolist():
+            last = int(draws.integers(first + 1, 41))
+            corrections.append(Correction(first * 0.02, last * 0.02, tuple(a_stretch(draws, first, last))))
+        joiner.take(said, corrections)
+        wanted.append(rows(sent(joiner.turns())))
+        stretches = [
+            {"start_s": round(now.start_s, 3), "end_s": round(now.end_s, 3), "turns": sent(now.turns)}
+            for now in corrections
+        ]
+        cases.append([sent(said), stretches])
+    assert [rows(turns) for turns in open_page(server).evaluate(CORRECT, cases)] == wanted
 
 
 def test_the_microphone_is_heard(server: Local, open_page: Any) -> None:

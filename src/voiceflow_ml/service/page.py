@@ -20,6 +20,7 @@ FILES = {
     "latency.js": "latency.js",
     "stream.js": "stream.js",
     "timeline.js": "timeline.js",
+    "turns.js": "turns.js",
     "versions.js": "versions.js",
     "worklet.js": "worklet.js",
 }

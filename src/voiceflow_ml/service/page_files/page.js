@@ -47,7 +47,8 @@ function listener(name) {
     ready(ready) {
       answers.clear();
       drawTimeline([], 0, true);
-      $("about").textContent = `${name}: live, by version ${ready.version}, ${ready.latency_s} s behind`;
+      const mended = ready.corrected_for_s > 0 ? `, names corrected for ${ready.corrected_for_s} s` : "";
+      $("about").textContent = `${name}: live, by version ${ready.version}, ${ready.latency_s} s behind${mended}`;
     },
     heard(turns, heard, milliseconds) {
       answers.add(milliseconds);

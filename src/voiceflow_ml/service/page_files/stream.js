@@ -1,4 +1,6 @@
 // Sends sound as a stream, 100 ms at a time, from the microphone or from a file at the speed of its time.
+import { corrected, joined } from "./turns.js";
+
 const RATE_HZ = 16000;
 const CHUNK_SAMPLES = 1600;
 
@@ -30,7 +32,7 @@ function open(tell) {
       },
       turns(message) {
         heard = message.heard_s;
-        turns = turns.concat(message.turns);
+        turns = (message.corrected || []).reduce(corrected, joined([...turns, ...message.turns]));
         tell.heard(turns, heard, performance.now() - sent.shift());
       },
       done(message) {

@@ -1,4 +1,4 @@
-// Draws turns as one lane for each speaker, in the order in which they first speak.
+// Draws turns as one lane for each speaker, in the order of their names: a correction may change who spoke first.
 const $ = (id) => document.getElementById(id);
 const COLOURS = 8;
 const LEAST_SPAN_S = 10;
@@ -14,23 +14,6 @@ function make(kind, classes, text) {
 export function clock(seconds) {
   const whole = Math.floor(seconds / 60);
   return whole ? `${whole}:${String(Math.floor(seconds % 60)).padStart(2, "0")}` : `${Number(seconds.toFixed(1))} s`;
-}
-
-// Pieces of one speaker that touch are one turn.
-export function joined(turns) {
-  const merged = [];
-  const last = new Map();
-  for (const turn of [...turns].sort((a, b) => a.start_s - b.start_s)) {
-    const before = last.get(turn.speaker);
-    if (before && turn.start_s <= before.end_s + 0.001) {
-      before.end_s = Math.max(before.end_s, turn.end_s);
-    } else {
-      const copy = { ...turn };
-      merged.push(copy);
-      last.set(turn.speaker, copy);
-    }
-  }
-  return merged;
 }
 
 function lane(speaker, place, turns, span, heard) {
@@ -71,10 +54,9 @@ function ticks(span) {
   });
 }
 
-export function drawTimeline(pieces, heard, live) {
-  const turns = joined(pieces);
+export function drawTimeline(turns, heard, live) {
   const span = live ? Math.max(LEAST_SPAN_S, heard) : Math.max(heard, 0.1);
-  const speakers = [...new Set(turns.map((turn) => turn.speaker))];
+  const speakers = [...new Set(turns.map((turn) => turn.speaker))].sort();
   $("lanes").replaceChildren(
     ...speakers.map((speaker, place) =>
       lane(speaker, place, turns.filter((turn) => turn.speaker === speaker), span, live ? heard : null),
