@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 
 import pytest
+import scipy.cluster.hierarchy  # noqa: F401 - pytester forgets what a block imports, and this loads once in a process
 
 from tests.code_blocks.blocks import ROOT, Block, BlockError, all_blocks, find_blocks
 from tests.code_blocks.checks import Tools, check
