@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from voiceflow_ml.client.answers import Reply, ServerTiming, read_diarized, read
 from voiceflow_ml.client.exchanges import as_pcm16, as_wav, infer, load
 from voiceflow_ml.client.patience import Patience
 from voiceflow_ml.client.problems import closed, refusal
+from voiceflow_ml.client.updates import SoFar
 from voiceflow_ml.errors import AnswerError, BusyError, ClientError, RefusedError
 from voiceflow_ml.load.shooting import version_of
 from voiceflow_ml.wire import DATATYPES, JSON_LENGTH_HEADER, infer_request, read_infer_answer
@@ -58,6 +60,27 @@ def test_any_body_is_an_answer_or_an_error_of_ours(body: bytes, json_bytes: int 
     for read in (read_inferred, read_diarized):
         with pytest.raises(ClientError):
             read(reply(body, headers))
+
+
+MOMENTS = st.one_of(st.integers(0, 9), st.floats(-1, 9), st.sampled_from([10**400, float("nan"), float("inf"), "2"]))
+SPANS = {"start_s": MOMENTS, "end_s": MOMENTS}
+SAID = st.lists(st.fixed_dictionaries({"speaker": st.sampled_from(["A", "B", "", 3]), **SPANS}), max_size=3)
+FRAMES = st.fixed_dictionaries(
+    {
+        "type": st.just("turns"),
+        "turns": SAID,
+        "corrected": st.lists(st.fixed_dictionaries({**SPANS, "turns": SAID}), max_size=2),
+    }
+)
+
+
+@given(st.lists(FRAMES, max_size=4))
+def test_any_frames_of_a_stream_are_joined_or_an_error_of_ours(frames: list[object]) -> None:
+    so_far = SoFar()
+    with contextlib.suppress(AnswerError):
+        for frame in frames:
+            so_far.take(json.dumps(frame), "ws://host/v1/stream")
+            assert all(turn.duration_s > 0 for turn in so_far.turns)
 
 
 @pytest.mark.parametrize(

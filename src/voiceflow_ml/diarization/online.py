@@ -31,7 +31,7 @@ class OnlineConfig:
     Attributes:
         latency_s: A turn's speech comes out when at most this many seconds behind it have been heard; what the
             net needs to compute comes on top. At least the sum of ``hop_s``, ``min_gap_s`` and ``min_turn_s``.
-        correct_s: What came out under a wrong name is corrected for so many seconds, 2 kB for each window; 0: never.
+        correct_s: What came out under a wrong name is corrected for so many seconds, 3 kB for each window; 0: never.
         correct_every_s: How often everything that may be corrected is looked at.
         most_remembered: Embeddings remembered, however long the stream is.
         chunk_s: Seconds given at once where a file is heard as a stream.
