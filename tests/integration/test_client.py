@@ -265,12 +265,9 @@ def test_a_stream_is_followed_by_who_does_not_wait() -> None:
 
 def test_a_stream_holds_its_turns_joined_and_corrected() -> None:
     with voicing(VoiceServer()) as url, Client(url) as client, client.stream() as stream:
-        assert stream.turns == ()
-        stream.feed(WRONG)
-        assert stream.turns == (TURN,)
         # The pieces of a chunk are what came out with it; what it corrects is in the turns.
-        assert stream.feed(RIGHT) == ()
-        assert stream.turns == CORRECTED
+        said = [(stream.feed(chunk), stream.turns) for chunk in (SILENCE, WRONG, RIGHT)]
+        assert said == [((), ()), ((TURN,), (TURN,)), ((), CORRECTED)]
         assert stream.finish() == stream.turns == (TURN, TURN)
 
 
@@ -279,11 +276,10 @@ def test_a_stream_that_is_not_waited_for_holds_the_turns_that_were_received() ->
         async with AsyncClient(url) as client, client.stream() as stream:
             await stream.send(WRONG)
             await stream.send(RIGHT)
-            assert stream.turns == ()
-            assert (await stream.receive()).corrections == ()
-            assert stream.turns == (TURN,)
-            assert (await stream.receive()).corrections == (Correction(0.75, 1.25, CORRECTED[1:2]),)
-            assert stream.turns == CORRECTED
+            before = stream.turns
+            said = [((await stream.receive()).corrections, stream.turns) for _ in range(2)]
+            assert before == ()
+            assert said == [((), (TURN,)), ((Correction(0.75, 1.25, CORRECTED[1:2]),), CORRECTED)]
 
     with voicing(VoiceServer()) as url:
         asyncio.run(ask(url))

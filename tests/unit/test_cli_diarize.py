@@ -52,6 +52,12 @@ def test_several_recordings_go_into_one_file_or_a_folder(tmp_path: Path) -> None
     assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == ["short.svg", "speech.svg"]
 
 
+def test_a_stream_is_corrected_as_long_as_it_is_asked_for() -> None:
+    first, corrected = run(SPEECH, "--streaming", "--correct", "0"), run(SPEECH, "--streaming")
+    assert run(SPEECH, "--streaming", "--correct", "300").stdout == corrected.stdout != first.stdout
+    assert first.exit_code == corrected.exit_code == 0
+
+
 def test_a_recording_that_cannot_be_read_does_not_keep_the_others_back(tmp_path: Path) -> None:
     (tmp_path / "bad.wav").write_text("no audio")
     result = run(str(tmp_path / "bad.wav"), SPEECH, "--rttm", str(tmp_path / "a.rttm"))
@@ -67,6 +73,7 @@ def test_a_recording_that_cannot_be_read_does_not_keep_the_others_back(tmp_path:
     [
         ((SPEECH, SPEECH), "two recordings are called 'speech'"),
         ((SPEECH, "--min-speakers", "3", "--max-speakers", "2"), "max_speakers must be at least 3, got 2"),
+        ((SPEECH, "--streaming", "--correct", "-1"), "correct_s must be from 0 to 3600"),
         ((SPEECH, "--reference", "none.rttm"), "none.rttm: no such RTTM file"),
         ((SPEECH, "--model", SPEECH), "is not an ONNX model that can be loaded"),
     ],

@@ -1,4 +1,4 @@
-"""``WS /v1/stream``: PCM16 chunks in, turns out as soon as they are certain; one version for the whole stream."""
+"""``WS /v1/stream``: PCM16 chunks in, turns and corrections of them out; one version for the whole stream."""
 
 from __future__ import annotations
 
