@@ -237,3 +237,25 @@ def test_a_stream_that_was_right_is_not_corrected() -> None:
     diarizer.push(talk.audio())
     diarizer.finish()
     assert diarizer.corrections() == []
+
+
+def test_nothing_is_corrected_from_averages() -> None:
+    talk = converse(9, speakers=3, seconds=60.0)
+    diarizer = OnlineDiarizer(LATE, OracleSegmenter(talk), OnlineConfig(correct_every_s=60.0, most_remembered=60))
+    diarizer.push(talk.audio())
+    # The last look was just before anything was averaged.
+    until_s = max(correction.end_s for correction in diarizer.corrections())
+    assert 2.0 < until_s < 30.0
+    diarizer.finish()
+    assert diarizer.corrections() == []
+
+
+def test_what_is_known_is_clustered_again_when_a_fiftieth_is_new() -> None:
+    memory = SpeakerMemory(replace(CONFIG, min_speaker_s=0.0), 200)
+    heard(memory, [0, 1] * 50, 0)
+    known = memory.voices()
+    heard(memory, [2], 1_000)
+    assert memory.voices() is known
+    names = heard(memory, [2] * 5, 2_000)
+    assert memory.voices() is not known
+    assert names == {2: 2}

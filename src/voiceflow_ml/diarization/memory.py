@@ -11,6 +11,8 @@ from voiceflow_ml.diarization.clustering import Samples, find_speakers, origin_o
 from voiceflow_ml.diarization.config import DiarizationConfig
 
 _UNNAMED = -1
+_NEWS = 0.02
+"""All is clustered again when so much is new, as a share of it."""
 
 
 class Voices(NamedTuple):
@@ -28,9 +30,9 @@ class Voices(NamedTuple):
 
 
 class SpeakerMemory:
-    """Embeddings of a stream, clustered anew at every step.
+    """Embeddings of a stream, clustered anew again and again.
 
-    Everything that is remembered is clustered again each time, so an early mistake is mended when more is heard.
+    Everything that is remembered is clustered each time, so an early mistake is mended when more is heard.
     A cluster keeps the name that most of its speech had before; a cluster without one gets the next.
 
     Args:
@@ -46,10 +48,17 @@ class SpeakerMemory:
         self._next_name = 0
         self._total: NDArray[np.float64] = np.zeros(())
         self._seconds = 0.0
+        self._news = 0
+        self._voices = Voices(np.zeros((0, 0)), np.zeros(0, dtype=np.int64), np.zeros(0))
 
     def __len__(self) -> int:
         """How many embeddings are remembered."""
         return int(self._names.size)
+
+    @property
+    def room(self) -> int:
+        """How many more embeddings can be remembered before the older ones are averaged."""
+        return self._most - len(self)
 
     def add(self, samples: Samples, total: NDArray[np.float64], seconds: float) -> None:
         """Remember more embeddings.
@@ -65,13 +74,18 @@ class SpeakerMemory:
             return
         self._samples = _joined(self._samples, samples) if len(self) else samples
         self._names = np.concatenate([self._names, np.full(samples.windows.size, _UNNAMED)])
+        self._news += samples.windows.size
         if len(self) > self._most:
             self._compact()
 
     def voices(self) -> Voices:
         """Who has been heard."""
-        if len(self) == 0:
-            return Voices(np.zeros((0, 0)), np.zeros(0, dtype=np.int64), np.zeros(0))
+        if self._news > _NEWS * len(self):
+            self._news = 0
+            self._voices = self._found()
+        return self._voices
+
+    def _found(self) -> Voices:
         origin = origin_of(self._total, self._seconds, self._config)
         seen = self._samples.seen_from(origin)
         found = find_speakers(seen, self._config)

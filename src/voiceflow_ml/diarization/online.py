@@ -32,8 +32,9 @@ class OnlineConfig:
         latency_s: A turn's speech comes out when at most this many seconds behind it have been heard; what the
             net needs to compute comes on top. At least the sum of ``hop_s``, ``min_gap_s`` and ``min_turn_s``.
         correct_s: What came out under a wrong name is corrected for so many seconds, 3 kB for each window; 0: never.
-        correct_every_s: How often everything that may be corrected is looked at.
-        most_remembered: Embeddings remembered, however long the stream is.
+            Only as long as all that was heard is remembered: what averages tell is no better than what was said.
+        correct_every_s: How often everything that may be corrected is looked at; later, when a tenth more was heard.
+        most_remembered: Embeddings remembered, however long the stream is: here three minutes of speech.
         chunk_s: Seconds given at once where a file is heard as a stream.
 
     Raises:
@@ -43,7 +44,7 @@ class OnlineConfig:
     latency_s: float = 2.0
     correct_s: float = 300.0
     correct_every_s: float = 5.0
-    most_remembered: int = 400
+    most_remembered: int = 800
     chunk_s: float = 0.1
 
     def __post_init__(self) -> None:
@@ -143,7 +144,7 @@ class OnlineDiarizer:
                 self._judge(self._next_end)
                 found += self._named(self._decide(self._next_end - self._behind))
                 if self._next_end >= self._revise_at:
-                    self._revise_at += self._revise_every
+                    self._revise_at += max(self._revise_every, self._next_end // 10)
                     self._revise(self._out)
                 self._next_end += self._config.hop_frames
         return sorted(found, key=lambda turn: turn.start_s)
@@ -190,6 +191,9 @@ class OnlineDiarizer:
         # Someone must be the first; later, who hardly talks alone waits for a better window.
         first = len(self._memory) == 0
         clean = clean_samples(local, least_clean_s(local, self._config) if first else self._config.min_clean_s)
+        if clean.windows.size > self._memory.room:
+            self._revise(self._out)
+            self._reviser = None
         numbered = Samples(clean.embeddings, clean.windows + self._windows, clean.seconds)
         self._memory.add(numbered, *add_up(local))
         self._windows += 1

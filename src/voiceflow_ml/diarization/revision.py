@@ -46,6 +46,9 @@ class Reviser:
             if first < until:
                 _, said = self._heard.get(first, (window, named))
                 self._heard[first] = (window, np.where(said == named, named, _MIXED))
+        length = self._config.window_frames
+        while self._heard and next(iter(self._heard)) + length <= until - self._back:
+            del self._heard[next(iter(self._heard))]
 
     def corrections(self, voices: Voices, until: int) -> list[tuple[int, int, list[tuple[int, Turn]]]]:
         """Name everything again that is remembered.
@@ -58,8 +61,6 @@ class Reviser:
             First frame, frame behind the last, and (name, turn) in it, of each stretch whose names changed.
         """
         length = self._config.window_frames
-        oldest = until - self._back
-        self._heard = {first: heard for first, heard in self._heard.items() if first + length > oldest}
         if not self._heard or not voices.names.size:
             return []
         windows = join_windows([window for window, _ in self._heard.values()])
@@ -70,7 +71,7 @@ class Reviser:
             # What is decided but not out yet comes under the old name.
             is_out = first + length <= until
             self._heard[first] = (window, named if is_out else np.where(said == named, named, _MIXED))
-        stretches = _stretches(windows.first_frames[changed], length, max(0, oldest), until)
+        stretches = _stretches(windows.first_frames[changed], length, max(0, until - self._back), until)
         return [(first, last, self._decided(windows, labels, (first, last), voices)) for first, last in stretches]
 
     def _decided(
