@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -78,22 +79,43 @@ def test_a_bad_version_is_refused_as_it_is_in_one_process(bad: Bad, slot: ModelS
     assert answer(slot) == before
 
 
+def without_a_promise(folder: Path, shift: float) -> Path:
+    """A version with its weights in a file beside it."""
+    path = with_contract(good_folder(folder, shift=shift), sla=()) / f"{NAME}.onnx"
+    model = onnx.load(path)
+    (folder / "weights").mkdir()
+    path.unlink()
+    onnx.save(model, path, save_as_external_data=True, location="weights/w.bin", size_threshold=0)
+    return folder
+
+
 def test_a_version_without_a_promise_is_compared_with_a_copy_of_the_one_in_use(tmp_path: Path) -> None:
     slot = slot_with()
     for name, shift in (("one", 0.0), ("two", 0.1)):
-        folder = with_contract(good_folder(tmp_path / name, shift=shift), sla=())
-        path = folder / f"{NAME}.onnx"
-        model = onnx.load(path)
-        (folder / "weights").mkdir()
-        path.unlink()
-        onnx.save(model, path, save_as_external_data=True, location="weights/w.bin", size_threshold=0)
-        record = slot.load(str(folder))
+        record = slot.load(str(without_a_promise(tmp_path / name, shift)))
     assert "times the version in use" in record.steps[5].note
     assert record.steps[6].note == TO_THE_BIT
     # The copy is made of files that have no name any more.
     kept = slot.route().version.kept
     assert kept is not None
     assert kept.write_to(tmp_path / "copy").is_file()
+
+
+def test_a_version_is_refused_where_there_is_no_room_for_that_copy(tmp_path: Path) -> None:
+    slot = slot_with()
+    large, small = (without_a_promise(tmp_path / f"shift-{shift}", shift) for shift in (0.0, 0.1))
+    with (large / "weights" / "w.bin").open("ab") as file:
+        file.write(bytes(1 << 20))
+    slot.load(str(large))
+    before, limits = answer(slot), resource.getrlimit(resource.RLIMIT_FSIZE)
+    # As on a full disk, where only what is small can still be written.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 19, limits[1]))
+    try:
+        with pytest.raises(LoadRefused, match="cannot be copied, to compare its speed with: File too large; make room"):
+            slot.load(str(small))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert answer(slot) == before
 
 
 def test_a_model_that_draws_random_numbers_is_not_held_to_the_bit(tmp_path: Path) -> None:

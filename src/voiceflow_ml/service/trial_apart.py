@@ -158,7 +158,11 @@ def _served_file(candidate: Candidate, served: Opened | None) -> ServedFile | No
     """A copy of the version in use, where the speed of the new one is compared with it."""
     if served is None or served.kept is None or promised_ns(candidate.contract) is not None:
         return None
-    path = served.kept.write_to(Path(tempfile.mkdtemp(prefix="served-", dir=candidate.save_as.parent)))
+    try:
+        path = served.kept.write_to(Path(tempfile.mkdtemp(prefix="served-", dir=candidate.save_as.parent)))
+    except OSError as error:
+        told = f"the version in use cannot be copied, to compare its speed with: {error.strerror}; make room in the"
+        raise LoadRefused(Refusal.FAILED, f"{told} temporary folder") from None
     return ServedFile(path, served.contract, served.is_optimised)
 
 
