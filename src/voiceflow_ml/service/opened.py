@@ -13,7 +13,7 @@ from voiceflow_ml.hardware.evidence import Severity
 from voiceflow_ml.hardware.targets import Target
 from voiceflow_ml.inference.ort_session import Optimising, make_session
 from voiceflow_ml.inference.placement import placement_finding, recorded_placement
-from voiceflow_ml.service.ending import run_endable
+from voiceflow_ml.service.ending import ended_after, run_endable
 from voiceflow_ml.service.kept import KeptFiles
 
 
@@ -45,6 +45,11 @@ class Opened:
         except Exception as error:  # ONNX Runtime's exceptions have no common base but this
             raise ModelFileError(f"the model does not run: {quoted(error)}") from None
         return dict(zip(names, outputs, strict=True))
+
+    def run_within(self, longest_s: float, inputs: Arrays) -> Arrays:
+        """The same, ended where it takes longer; arguments and errors as in :meth:`run`."""
+        with ended_after(longest_s):
+            return self.run(inputs)
 
 
 def open_file(

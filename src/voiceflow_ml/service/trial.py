@@ -17,7 +17,6 @@ from voiceflow_ml.contract.tensors import MOST_OF_PROBLEMS, tensor_changes
 from voiceflow_ml.errors import ModelFileError, quoted
 from voiceflow_ml.hardware.targets import CPU, Target
 from voiceflow_ml.inference.ort_session import ORT_DTYPES, Optimising
-from voiceflow_ml.service.ending import ended_after
 from voiceflow_ml.service.opened import Opened, open_file
 from voiceflow_ml.service.swaps import LoadRefused, Refusal, Step, made
 from voiceflow_ml.service.trials import Smoke, golden_parity, smoke_speed, trial_inputs, warm_up
@@ -128,8 +127,7 @@ class Here:
     def _bounded(self, opened: Opened) -> Run:
         def run(inputs: Arrays) -> Arrays:
             self._on_run()
-            with ended_after(self._plan.longest_run_s):
-                return opened.run(inputs)
+            return opened.run_within(self._plan.longest_run_s, inputs)
 
         return run
 

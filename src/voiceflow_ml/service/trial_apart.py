@@ -16,7 +16,6 @@ from typing import Any
 
 from voiceflow_ml.inference.ort_session import Optimising
 from voiceflow_ml.service.child_process import CAN_IDLE, ChildProcess, Priority, TookTooLong
-from voiceflow_ml.service.ending import ended_after
 from voiceflow_ml.service.kept import KeptFiles
 from voiceflow_ml.service.logs import say
 from voiceflow_ml.service.opened import Opened, open_file
@@ -145,8 +144,7 @@ class Apart:
 
     def _compared(self, candidate: Candidate, opened: Opened, expected: str) -> str:
         inputs = trial_inputs(candidate.contract, candidate.golden_folder)
-        with ended_after(self._plan.longest_run_s):
-            outputs = opened.run(inputs)
+        outputs = opened.run_within(self._plan.longest_run_s, inputs)
         if not expected:
             return "it runs; two sessions of it need not agree to the bit"
         if digest_of(outputs) != expected:

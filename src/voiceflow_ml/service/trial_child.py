@@ -56,7 +56,6 @@ def main() -> None:
 
 def _tried(job: Job, say: Say) -> dict[str, Any]:
     from voiceflow_ml.inference.ort_session import Optimising  # noqa: PLC0415
-    from voiceflow_ml.service.ending import ended_after  # noqa: PLC0415
     from voiceflow_ml.service.opened import open_file  # noqa: PLC0415
     from voiceflow_ml.service.trial import Here  # noqa: PLC0415
     from voiceflow_ml.service.trials import digest_of, trial_inputs  # noqa: PLC0415
@@ -73,8 +72,7 @@ def _tried(job: Job, say: Say) -> dict[str, Any]:
 
     opened = Here(plan, on_run=_alive(say))(candidate, served, tell)
     inputs = trial_inputs(candidate.contract, candidate.golden_folder)
-    with ended_after(plan.longest_run_s):
-        first, again = (digest_of(opened.run(inputs)) for _ in range(2))
+    first, again = (digest_of(opened.run_within(plan.longest_run_s, inputs)) for _ in range(2))
     # A model that draws random numbers gives nothing twice; and two sessions on a GPU need not agree to the bit, as
     # kernels are chosen there by a race between them.
     repeats = plan.is_plain and first == again
