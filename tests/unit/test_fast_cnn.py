@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.speech_data import TINY_MODEL
-from voiceflow_ml.models.blocks import TemporalBlock, TimeAttention, temporal_stack
+from voiceflow_ml.models.blocks import DepthwiseTime, TemporalBlock, TimeAttention, temporal_stack
 from voiceflow_ml.models.fast_cnn import FastCnn, FastCnnConfig, output_frames, parameter_count
 from voiceflow_ml.models.log_mel import LogMel, mel_filters
 
@@ -122,3 +122,17 @@ def test_half_precision_in_training_stops_before_the_embeddings() -> None:
         logits, embeddings = model(audio, torch.ones(2, 50, 3))
     assert logits.dtype == torch.bfloat16
     assert embeddings.dtype == torch.float32
+
+
+@pytest.mark.parametrize(("time", "dilation"), [(30, 1), (75, 4), (7, 2)])
+def test_the_band_product_of_training_is_the_convolution(time: int, dilation: int) -> None:
+    torch.manual_seed(0)
+    layer = DepthwiseTime(6, 11, dilation)
+    features = torch.randn(3, 6, 1, time, requires_grad=True)
+    outputs, gradients = [], []
+    for mode in (True, False):
+        output = layer.train(mode)(features)
+        outputs.append(output.detach())
+        gradients.append(torch.autograd.grad(output.square().sum(), [features, layer.weight]))
+    torch.testing.assert_close(outputs[0], outputs[1])
+    torch.testing.assert_close(gradients[0], gradients[1])
