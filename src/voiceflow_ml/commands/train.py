@@ -105,34 +105,42 @@ def train_transformer(
 
 @app.command("voices")
 def train_voices(
-    start: Annotated[Path, typer.Argument(help="checkpoint.pt of a Fast CNN's run.")],
+    start: Annotated[
+        Path, typer.Argument(help="checkpoint.pt of a Fast CNN's run, or an exported .onnx with its record.")
+    ],
     out: Out = Path("runs/fast-cnn-voices"),
     data: Data = DEFAULT_DATA_DIR,
     steps: Steps = None,
     seed: Seed = 0,
     minutes: Minutes = None,
     device: Device = "auto",
+    precision: PrecisionName = None,
 ) -> None:
     """Go on with the voice branch of a Fast CNN alone, clip by clip as the teacher hears; needs `data teach`."""
     with needs_extra("train"):
         from voiceflow_ml.training.presets import voices_run  # noqa: PLC0415
-    _go_on(voices_run, start, out, data, steps=steps, seed=seed, minutes=minutes, device=device)
+    given = {"steps": steps, "precision": precision}
+    _go_on(voices_run, start, out, data, given, seed=seed, minutes=minutes, device=device)
 
 
 @app.command("segmentation")
 def train_segmentation(
-    start: Annotated[Path, typer.Argument(help="checkpoint.pt of a Fast CNN's run.")],
+    start: Annotated[
+        Path, typer.Argument(help="checkpoint.pt of a Fast CNN's run, or an exported .onnx with its record.")
+    ],
     out: Out = Path("runs/fast-cnn-segmentation"),
     data: Data = DEFAULT_DATA_DIR,
     steps: Steps = None,
     seed: Seed = 0,
     minutes: Minutes = None,
     device: Device = "auto",
+    precision: PrecisionName = None,
 ) -> None:
-    """Go on with the segmentation of a Fast CNN alone, on longer windows of more crowded conversations."""
+    """Go on with the segmentation of a Fast CNN alone, on windows as short as the diarizer's."""
     with needs_extra("train"):
         from voiceflow_ml.training.presets import segmentation_run  # noqa: PLC0415
-    _go_on(segmentation_run, start, out, data, steps=steps, seed=seed, minutes=minutes, device=device)
+    given = {"steps": steps, "precision": precision}
+    _go_on(segmentation_run, start, out, data, given, seed=seed, minutes=minutes, device=device)
 
 
 @app.command("plot")
@@ -152,8 +160,8 @@ def _go_on(
     start: Path,
     out: Path,
     data: Path,
+    given: Mapping[str, int | str | None],
     *,
-    steps: int | None,
     seed: int,
     minutes: float | None,
     device: str,
@@ -162,13 +170,15 @@ def _go_on(
     with needs_extra("train"):
         from voiceflow_ml.files import hash_file  # noqa: PLC0415
         from voiceflow_ml.training.checkpoint import load_checkpoint  # noqa: PLC0415
+        from voiceflow_ml.training.exported import read_exported  # noqa: PLC0415
         from voiceflow_ml.training.simulate.bank import load_bank  # noqa: PLC0415
         from voiceflow_ml.training.train import begin  # noqa: PLC0415
-    checkpoint = load_checkpoint(start)
+    bank = load_bank(data, "train")
+    checkpoint = read_exported(start, bank) if start.suffix == ".onnx" else load_checkpoint(start)
     if checkpoint.config.architecture != "fast-cnn":
         raise ConfigError(f"{start}: a {checkpoint.config.architecture} has one branch; only a fast-cnn has two")
-    config = _changed(build(checkpoint.config, hash_file(start)), seed, {"steps": steps})
-    begin(config, load_bank(data, "train"), out, checkpoint)
+    config = _changed(build(checkpoint.config, hash_file(start)), seed, given)
+    begin(config, bank, out, checkpoint)
     _train(config, out, data, minutes=minutes, device=device)
 
 

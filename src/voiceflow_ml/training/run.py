@@ -142,12 +142,14 @@ class Run:
         """
         if start.config.model != self.config.model:
             raise TrainingError("the checkpoint to begin with has a network of another shape")
-        if start.speakers != tuple(voice.speaker for voice in self.bank.voices):
-            raise TrainingError(
-                "the checkpoint to begin with was trained on other voices; use the same data and teacher"
-            )
         self.model.load_state_dict(start.model)
-        self.speaker.load_state_dict(start.speaker_loss)
+        # What was read back from an export knows no voices.
+        if start.speaker_loss:
+            if start.speakers != tuple(voice.speaker for voice in self.bank.voices):
+                raise TrainingError(
+                    "the checkpoint to begin with was trained on other voices; use the same data and teacher"
+                )
+            self.speaker.load_state_dict(start.speaker_loss)
         self.began_with = start.facts()
 
     def _restore(self, checkpoint: Checkpoint) -> None:
