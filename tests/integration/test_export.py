@@ -355,3 +355,25 @@ def test_what_cannot_be_exported_is_one_sentence(
         cut(np.zeros(100, dtype=np.float32))
     with pytest.raises(ExportError, match="calibration must hold windows of at least 48000 samples"):
         replace(speech, calibration=np.zeros((1, 10), dtype=np.float32))
+
+
+def test_the_segmentation_of_a_second_run_takes_the_place_of_the_first_ones(
+    checkpoint: Path, speech: ExportSpeech, tmp_path: Path
+) -> None:
+    second = train(replace(TINY_RUN, steps=2, seed=7), shipped_bank(), tmp_path / "second", progress=lambda _: None)
+    voices, segmentation = load_source(checkpoint), load_source(second)
+    joined = load_source(checkpoint, second)
+    audio = torch.from_numpy(speech.audio[:2])
+    with torch.no_grad():
+        assert torch.equal(joined.network(audio)[0], segmentation.network(audio)[0])
+        assert not torch.equal(joined.network(audio)[0], voices.network(audio)[0])
+    assert torch.equal(joined.module.get_parameter("embed.weight"), voices.module.get_parameter("embed.weight"))
+    assert len({joined.sha256, voices.sha256, segmentation.sha256}) == 3
+    assert joined.training["segmentation"]["seed"] == 7
+
+
+def test_only_a_fast_cnn_of_the_same_shape_gives_its_segmentation(checkpoint: Path, tmp_path: Path) -> None:
+    wider = replace(TINY_RUN, steps=1, model=replace(TINY_RUN.model, width=24))  # type: ignore[type-var]
+    other = train(wider, shipped_bank(), tmp_path / "wider", progress=lambda _: None)
+    with pytest.raises(TrainingError, match="only a Fast CNN can give its segmentation to one of the same shape"):
+        load_source(checkpoint, other)

@@ -26,6 +26,7 @@ An export that was stopped goes on where it was; nothing in OUT changes before a
 Examples:
   voiceflow export runs/fast-cnn/checkpoint.pt --out out
   voiceflow export runs/fast-cnn/checkpoint.pt --out out --precision fp32,int8 --data data/speech --tune
+  voiceflow export runs/fast-cnn-voices/checkpoint.pt --segmentation runs/fast-cnn-segmentation/checkpoint.pt --out out
 """
 
 
@@ -51,6 +52,10 @@ def export_command(
     tune: Annotated[bool, typer.Option("--tune", help="Try rewritten graphs, measured in turns.")] = False,
     sla: Annotated[Path | None, typer.Option(help="sla.toml whose promises the model is made for.")] = None,
     licence: Annotated[str, typer.Option(help="SPDX expression of the weights' licence.")] = "MIT",
+    segmentation: Annotated[
+        Path | None,
+        typer.Option(help="checkpoint.pt of a second run, whose segmentation branch is taken (fast-cnn only)."),
+    ] = None,
 ) -> None:
     """Export a checkpoint; the help text is ``_EXPORT_HELP``."""
     with needs_extra("export"):
@@ -58,15 +63,8 @@ def export_command(
         from voiceflow_ml.export.options import parse_precisions  # noqa: PLC0415
         from voiceflow_ml.export.promised import promises_for  # noqa: PLC0415
     precisions = parse_precisions(precision)
-    source = load_source(checkpoint)
-    folder = data or (DEFAULT_DATA_DIR if (DEFAULT_DATA_DIR / "manifest.json").is_file() else None)
-    if folder is None:
-        typer.echo(
-            "no data folder: calibrated and compared on the speech that ships in the package, and not scored "
-            "(voiceflow data prepare, then --data)"
-        )
-    else:
-        typer.echo(f"speech: {folder}")
+    source = load_source(checkpoint, segmentation)
+    folder = _speech_folder(data)
     if recordings:
         with needs_extra("evaluate"):
             importlib.import_module("pyannote.metrics.diarization")
@@ -91,6 +89,19 @@ def export_triton_command(
         from voiceflow_ml.export.triton import TritonOptions, export_triton  # noqa: PLC0415
     folder = export_triton(model, repository, TritonOptions(version, kind, instances, largest_batch))
     typer.echo(f"{folder}: config.pbtxt and {version}/model.onnx")
+
+
+def _speech_folder(given: Path | None) -> Path | None:
+    """The folder of prepared speech, where there is one; said to who waits."""
+    folder = given or (DEFAULT_DATA_DIR if (DEFAULT_DATA_DIR / "manifest.json").is_file() else None)
+    if folder is None:
+        typer.echo(
+            "no data folder: calibrated and compared on the speech that ships in the package, and not scored "
+            "(voiceflow data prepare, then --data)"
+        )
+    else:
+        typer.echo(f"speech: {folder}")
+    return folder
 
 
 def _write_card(result: ExportResult) -> None:

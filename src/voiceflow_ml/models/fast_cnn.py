@@ -133,6 +133,15 @@ class FastCnn(nn.Module):
             log_mel = self.log_mel(audio)
         return self._segment(log_mel)
 
+    def take_segmentation(self, other: FastCnn) -> None:
+        """Have another network's segmentation branch in the place of one's own.
+
+        Args:
+            other: Of the same shape.
+        """
+        for name in ("stem", "trunk", "split_frames", "classify"):
+            getattr(self, name).load_state_dict(getattr(other, name).state_dict())
+
     def segmentation_parameters(self) -> list[nn.Parameter]:
         """The weights of the segmentation branch."""
         voice = {id(weight) for weight in self.voice_parameters()}
