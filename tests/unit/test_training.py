@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from tests.speech_data import TINY_MODEL, TINY_RUN, TINY_TRANSFORMER_RUN, shipped_bank
+from voiceflow_ml.diarization.diarizer import CONFIGS
+from voiceflow_ml.diarization.encoders import Encoder
 from voiceflow_ml.errors import TrainingError
 from voiceflow_ml.files import atomic_path
 from voiceflow_ml.models.powerset import PERMUTATIONS
@@ -19,7 +21,12 @@ from voiceflow_ml.training.config import PRECISIONS, TrainConfig
 from voiceflow_ml.training.curve import CURVE_NAME, CurvePoint, read_curve
 from voiceflow_ml.training.data.meetings import Meeting
 from voiceflow_ml.training.losses import PowersetLoss, SpeakerLoss, embeddable
-from voiceflow_ml.training.presets import segmentation_run, voices_run
+from voiceflow_ml.training.presets import (
+    segmentation_run,
+    short_segmentation_run,
+    short_voices_run,
+    voices_run,
+)
 from voiceflow_ml.training.run import learning_rate
 from voiceflow_ml.training.simulate.bank import SpeechBank
 from voiceflow_ml.training.simulate.windows import ABSENT
@@ -231,6 +238,21 @@ def test_segmentation_goes_on_alone_from_another_runs_weights(tmp_path: Path) ->
     assert not any(name.startswith(("voice", "embed")) for name in changed)
     assert all(speaker == 0.0 for _, speaker in second.losses)
     assert second.config.simulation.one_microphone_chance > 0.0
+
+
+def test_short_windows_are_as_short_as_the_diarizers() -> None:
+    shortest = CONFIGS[Encoder.OWN].window_samples
+    for build in (short_voices_run, short_segmentation_run):
+        assert min(build(TINY_RUN, "5" * 64).window_samples) == shortest
+
+
+def test_voices_are_looked_for_where_the_teacher_puts_them() -> None:
+    targets = torch.tensor([[0.0, 1.0], [0.0, 0.0]])
+    loss = SpeakerLoss(2, 2, margin=0.0, scale=1.0, targets=targets, teacher_weight=1.0)
+    chance = loss.centres.detach().clone()
+    loss.begin_at_targets()
+    assert torch.equal(loss.centres.detach()[0], targets[0])
+    assert torch.equal(loss.centres.detach()[1], chance[1])
 
 
 def test_a_run_from_before_branches_had_names_is_read() -> None:

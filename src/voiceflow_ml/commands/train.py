@@ -47,6 +47,11 @@ Patience = Annotated[
     int | None, typer.Option(min=0, help="Scorings without a better one that end the run; 0 to never end it early.")
 ]
 
+Start = Annotated[Path, typer.Argument(help="checkpoint.pt of a Fast CNN's run, or an exported .onnx with its record.")]
+ShortWindows = Annotated[
+    bool, typer.Option("--short-windows", help="Windows of 1.2 to 3 s, as short as the diarizer's (default: 3 s up).")
+]
+
 
 def _plain_command(architecture: str) -> Callable[..., None]:
     """The command of a network that has no options of its own."""
@@ -105,9 +110,7 @@ def train_transformer(
 
 @app.command("voices")
 def train_voices(
-    start: Annotated[
-        Path, typer.Argument(help="checkpoint.pt of a Fast CNN's run, or an exported .onnx with its record.")
-    ],
+    start: Start,
     out: Out = Path("runs/fast-cnn-voices"),
     data: Data = DEFAULT_DATA_DIR,
     steps: Steps = None,
@@ -115,19 +118,19 @@ def train_voices(
     minutes: Minutes = None,
     device: Device = "auto",
     precision: PrecisionName = None,
+    short_windows: ShortWindows = False,
 ) -> None:
     """Go on with the voice branch of a Fast CNN alone, clip by clip as the teacher hears; needs `data teach`."""
     with needs_extra("train"):
-        from voiceflow_ml.training.presets import voices_run  # noqa: PLC0415
+        from voiceflow_ml.training.presets import short_voices_run, voices_run  # noqa: PLC0415
     given = {"steps": steps, "precision": precision}
-    _go_on(voices_run, start, out, data, given, seed=seed, minutes=minutes, device=device)
+    build = short_voices_run if short_windows else voices_run
+    _go_on(build, start, out, data, given, seed=seed, minutes=minutes, device=device)
 
 
 @app.command("segmentation")
 def train_segmentation(
-    start: Annotated[
-        Path, typer.Argument(help="checkpoint.pt of a Fast CNN's run, or an exported .onnx with its record.")
-    ],
+    start: Start,
     out: Out = Path("runs/fast-cnn-segmentation"),
     data: Data = DEFAULT_DATA_DIR,
     steps: Steps = None,
@@ -135,12 +138,14 @@ def train_segmentation(
     minutes: Minutes = None,
     device: Device = "auto",
     precision: PrecisionName = None,
+    short_windows: ShortWindows = False,
 ) -> None:
-    """Go on with the segmentation of a Fast CNN alone, on windows as short as the diarizer's."""
+    """Go on with the segmentation of a Fast CNN alone, on more crowded conversations."""
     with needs_extra("train"):
-        from voiceflow_ml.training.presets import segmentation_run  # noqa: PLC0415
+        from voiceflow_ml.training.presets import segmentation_run, short_segmentation_run  # noqa: PLC0415
     given = {"steps": steps, "precision": precision}
-    _go_on(segmentation_run, start, out, data, given, seed=seed, minutes=minutes, device=device)
+    build = short_segmentation_run if short_windows else segmentation_run
+    _go_on(build, start, out, data, given, seed=seed, minutes=minutes, device=device)
 
 
 @app.command("plot")

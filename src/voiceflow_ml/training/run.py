@@ -150,6 +150,8 @@ class Run:
                     "the checkpoint to begin with was trained on other voices; use the same data and teacher"
                 )
             self.speaker.load_state_dict(start.speaker_loss)
+        else:
+            self.speaker.begin_at_targets()
         self.began_with = start.facts()
 
     def _restore(self, checkpoint: Checkpoint) -> None:
