@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from voiceflow_ml.training.config import TrainConfig
+    from voiceflow_ml.training.simulate.bank import SpeechBank
 
 PLOT_NAME = "learning-curve.svg"
 
@@ -184,7 +185,7 @@ def _go_on(
         raise ConfigError(f"{start}: a {checkpoint.config.architecture} has one branch; only a fast-cnn has two")
     config = _changed(build(checkpoint.config, hash_file(start)), seed, given)
     begin(config, bank, out, checkpoint)
-    _train(config, out, data, minutes=minutes, device=device)
+    _train(config, out, data, bank=bank, minutes=minutes, device=device)
 
 
 def _changed(config: TrainConfig, seed: int, given: Mapping[str, int | str | None]) -> TrainConfig:
@@ -192,14 +193,16 @@ def _changed(config: TrainConfig, seed: int, given: Mapping[str, int | str | Non
     return replace(config, seed=seed, **changes)  # type: ignore[arg-type]
 
 
-def _train(config: TrainConfig, out: Path, data: Path, *, minutes: float | None, device: str) -> None:
+def _train(
+    config: TrainConfig, out: Path, data: Path, *, minutes: float | None, device: str, bank: SpeechBank | None = None
+) -> None:
     with needs_extra("train"):
         from voiceflow_ml.training.simulate.bank import load_bank  # noqa: PLC0415
         from voiceflow_ml.training.train import train  # noqa: PLC0415
     max_seconds = math.inf if minutes is None else 60.0 * minutes
     checkpoint = train(
         config,
-        load_bank(data, "train"),
+        bank or load_bank(data, "train"),
         out,
         progress=typer.echo,
         dev=load_bank(data, "dev") if config.validate_every else None,

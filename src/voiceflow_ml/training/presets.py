@@ -146,14 +146,11 @@ def short_segmentation_run(start: TrainConfig, start_sha256: str) -> TrainConfig
     """
     harder = replace(start.simulation, overlap_chance=0.4, alike=3.0, twin_chance=0.05, one_microphone_chance=0.5)
     return replace(
-        start,
+        segmentation_run(start, start_sha256),
         steps=1_900,
         conversations_per_step=15,
         window_samples=_SHORT_WINDOWS,
-        clips_per_step=0,
         meeting_share=0.06,
-        branch="segmentation",
-        start_sha256=start_sha256,
         learning_rate=1e-3,
         simulation=harder,
     )
