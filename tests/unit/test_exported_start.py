@@ -12,15 +12,18 @@ import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
+from typer.testing import CliRunner
 
 from tests.speech_data import shipped_bank
 from voiceflow_ml.audio import read_wav
+from voiceflow_ml.cli import app
 from voiceflow_ml.errors import TrainingError
 from voiceflow_ml.models.fast_cnn import FastCnn
 from voiceflow_ml.models.shipped import shipped_model_path, shipped_speech_path
 from voiceflow_ml.training.checkpoint import Checkpoint, load_checkpoint, load_model
 from voiceflow_ml.training.exported import read_exported
 from voiceflow_ml.training.presets import segmentation_run
+from voiceflow_ml.training.simulate.bank import SpeechBank
 from voiceflow_ml.training.train import begin, train
 
 BANK = shipped_bank()
@@ -71,6 +74,31 @@ def test_a_run_begins_with_it_and_says_so(start: Checkpoint, tmp_path: Path) -> 
     assert gone_on.began_with["steps_done"] == record["training"]["steps_done"]
     assert gone_on.began_with["speakers"] == record["training"]["speakers"]
     assert torch.equal(gone_on.model["embed.weight"], start.model["embed.weight"])
+
+
+def test_the_command_reads_the_weights_once(start: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+
+    def reading(path: Path, _bank: SpeechBank) -> Checkpoint:
+        read.append(path)
+        return start
+
+    monkeypatch.setattr("voiceflow_ml.training.simulate.bank.load_bank", lambda _data, _split: BANK)
+    monkeypatch.setattr("voiceflow_ml.training.exported.read_exported", reading)
+    command = ["train", "segmentation", str(shipped_model_path()), "--out", str(tmp_path), "--precision", "fp32"]
+    for minutes in ("0.0001", "0.0001"):
+        done = CliRunner().invoke(app, [*command, "--minutes", minutes])
+        assert done.exit_code == 0, done.output
+    assert read == [shipped_model_path()]
+
+
+def test_the_command_refuses_a_start_before_it_reads_the_voices(copied: Path, tmp_path: Path) -> None:
+    copied.unlink()
+    done = CliRunner().invoke(app, ["train", "voices", str(copied), "--data", str(tmp_path / "nowhere")])
+    assert (type(done.exception), str(done.exception)) == (
+        TrainingError,
+        f"{copied}: not the file that fast-cnn.json is about; export it again",
+    )
 
 
 @pytest.mark.parametrize(

@@ -34,25 +34,34 @@ _FOLDED_SUFFIX = "_bias"
 """The export names the bias that a batch norm left by the weight that took in the rest of it."""
 
 
+def exported_config(path: Path) -> TrainConfig:
+    """How an exported Fast CNN was trained, without a look at its weights.
+
+    Args:
+        path: The ``.onnx``, with the record that ``voiceflow export`` wrote beside it (the same name, ``.json``).
+
+    Raises:
+        TrainingError: The file or its record is missing or damaged, they do not belong together, or it is
+            no Fast CNN.
+    """
+    return _exported(path)[1]
+
+
 def read_exported(path: Path, bank: SpeechBank) -> Checkpoint:
     """An exported Fast CNN as a state to begin another run with.
 
     Args:
-        path: The ``.onnx``, with the record that ``voiceflow export`` wrote beside it (the same name, ``.json``).
+        path: As for :func:`exported_config`.
         bank: The training voices: what the batch norms' statistics are taken of.
 
     Returns:
         Weights without an optimizer and without a speaker loss, which no export holds.
 
     Raises:
-        TrainingError: The file or its record is missing or damaged, they do not belong together, or it is
-            no fp32 Fast CNN.
+        TrainingError: As :func:`exported_config`, or it is not fp32.
     """
-    facts = _training_facts(path)
-    config = TrainConfig.from_dict(facts["config"])
-    if not isinstance(config.model, FastCnnConfig):
-        raise TrainingError(f"{path}: a {config.architecture}; only a fast-cnn can be gone on with from its .onnx")
-    network = FastCnn(config.model).eval()
+    facts, config, shape = _exported(path)
+    network = FastCnn(shape).eval()
     _fill(network, _initializers(path), path)
     heard = replace(config, conversations_per_step=_CONVERSATIONS, clips_per_step=0)
     _unfold(network, (make_batch(bank, heard, step).audio for step in range(_BATCHES)))
@@ -70,6 +79,15 @@ def read_exported(path: Path, bank: SpeechBank) -> Checkpoint:
         optimizer={},
         began_with=facts.get("began_with", {}),
     )
+
+
+def _exported(path: Path) -> tuple[dict[str, Any], TrainConfig, FastCnnConfig]:
+    """What the record says of the training, how it was configured, and the network's shape."""
+    facts = _training_facts(path)
+    config = TrainConfig.from_dict(facts["config"])
+    if not isinstance(config.model, FastCnnConfig):
+        raise TrainingError(f"{path}: a {config.architecture}; only a fast-cnn can be gone on with from its .onnx")
+    return facts, config, config.model
 
 
 def _training_facts(path: Path) -> dict[str, Any]:
