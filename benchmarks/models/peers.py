@@ -1,13 +1,19 @@
-"""Complete diarizers of others, in a Python that holds them: nothing of this package's source is imported."""
+"""Complete diarizers of others, in a Python that holds them.
+
+Nothing of this package's source has a part in what they say, but for senko's features on a CPU that cannot run its own.
+"""
 
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from benchmarks.models.worker import Diarize, Options, Said
 
 _RATE_HZ = 16_000
+_MELS, _FEWEST_SAMPLES = 80, 400
+"""Of senko's features: filters, and one frame."""
 _WINDOW_S, _STEP_S = 1.6, 0.4
 """What Resemblyzer's encoder was trained on, and a quarter of it."""
 _MERGE_DISTANCE = 0.4
@@ -23,12 +29,47 @@ def senko(_options: Options) -> Diarize:
     diarizer: Any = Diarizer(device="cpu", warmup=False, quiet=True)
     # It would take every core for its embeddings.
     diarizer.logical_cores = 1
+    if not _has_avx512():
+        # The compiled ones would end the process.
+        diarizer._extract_fbank_features = kaldi_features
 
     def diarize(path: str) -> Said:
         found = diarizer.diarize(path) or {"merged_segments": []}
         return [(str(one["speaker"]), one["start"], one["end"] - one["start"]) for one in found["merged_segments"]]
 
     return diarize
+
+
+def _has_avx512() -> bool:
+    return "avx512f" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
+
+
+def kaldi_features(path: str, stretches: list[tuple[float, float]], **_offset: int) -> tuple[Any, Any, Any, int]:
+    """What senko's compiled extractor gives, without AVX-512.
+
+    Args:
+        path: A recording, 16 kHz mono.
+        stretches: Start and end of each, in seconds.
+
+    Returns:
+        Features end to end, each stretch's around their mean; the frames of each, where each begins, and the mels.
+    """
+    import numpy as np  # noqa: PLC0415
+    import soundfile  # noqa: PLC0415
+
+    from voiceflow_ml.diarization.fbank import log_mel  # noqa: PLC0415
+
+    audio, _ = soundfile.read(path, dtype="float32")
+    found = []
+    for start_s, end_s in stretches:
+        first = int(start_s * _RATE_HZ)
+        stretch = audio[first : first + int((end_s - start_s) * _RATE_HZ)]
+        features = log_mel(np.pad(stretch, (0, max(0, _FEWEST_SAMPLES - stretch.size))), _MELS)
+        found.append(features - features.mean(axis=0))
+    sizes = [features.size for features in found]
+    together = np.concatenate([features.ravel() for features in found])
+    begins = np.cumsum([0, *sizes[:-1]])
+    return together, np.array([features.shape[0] for features in found]), begins, _MELS
 
 
 def one_speaker(_options: Options) -> Diarize:

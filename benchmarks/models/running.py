@@ -57,7 +57,13 @@ CONTESTANTS = (
     Contestant(
         "segmentation 3.0 + CAM++", "own:pyannote_campplus", False, "in our pipeline: windows of 10 s, hop 1 s, ORT"
     ),
-    Contestant("senko", "peers:senko", True, "silero-vad, CAM++, spectral clustering; its own defaults"),
+    Contestant(
+        "senko",
+        "peers:senko",
+        True,
+        "silero-vad, CAM++, spectral clustering; its own defaults (where the CPU has no AVX-512, which its compiled "
+        "features need, ours in their place)",
+    ),
     Contestant("silero-vad + Resemblyzer", "peers:silero_resemblyzer", True, "average-linkage clustering"),
     Contestant("one speaker (silero-vad)", "peers:one_speaker", True, "all speech given to one"),
 )

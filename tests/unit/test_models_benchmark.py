@@ -14,7 +14,6 @@ import pytest
 import torch
 from benchmarks.models.nets import Net
 from benchmarks.models.original import OriginalCnn
-from benchmarks.models.peers import joined, windows_of
 from benchmarks.models.pyannote_net import PyannoteNet, our_frames, sinc_filters
 from benchmarks.models.report import kept_peers
 from benchmarks.models.running import Contestant, Entry, Worker, open_entry, run_set
@@ -207,22 +206,6 @@ def test_a_process_that_ends_is_an_answer() -> None:
     with Worker("false", "own:fast_cnn", {}) as gone:
         run_set("set", [SPEECH], [(entry, gone)])
     assert entry.absent == "speech: its process ended with code 1"
-
-
-@pytest.mark.parametrize("length_s", [0.3, 1.6, 1.7, 2.0, 7.3])
-def test_windows_cover_a_stretch_of_speech_without_a_gap(length_s: float) -> None:
-    windows = windows_of(10.0, 10.0 + length_s)
-    assert (windows[0][2], windows[-1][3]) == (10.0, 10.0 + length_s)
-    assert all(one[3] == other[2] for one, other in pairwise(windows))
-    assert all(10.0 <= first <= start < end <= last <= 10.0 + length_s + 1e-9 for first, last, start, end in windows)
-
-
-def test_touching_pieces_of_one_speaker_are_one_turn() -> None:
-    assert joined([(0.0, 1.0), (1.0, 2.0), (2.0, 3.0), (4.0, 5.0)], [1, 1, 2, 2]) == [
-        ("speaker1", 0.0, 2.0),
-        ("speaker2", 2.0, 1.0),
-        ("speaker2", 4.0, 1.0),
-    ]
 
 
 def test_simulated_conversations_of_another_kind_are_refused(tmp_path: Path) -> None:
