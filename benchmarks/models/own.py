@@ -13,7 +13,7 @@ from voiceflow_ml.diarization.segmenter import Embedder, OnnxSegmenter
 from voiceflow_ml.models.shipped import shipped_model_path
 
 PYANNOTE_CONFIG = DiarizationConfig(window_s=10.0, hop_s=1.0, merge_distance=0.5)
-"""Windows as segmentation 3.0 was trained on and as pyannote moves them; the threshold that goes with CAM++ here."""
+"""Windows as segmentation 3.0 was trained on and as pyannote moves them; a threshold for CAM++ in long ones."""
 
 
 def fast_cnn(_options: Options) -> Diarize:

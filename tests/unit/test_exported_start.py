@@ -68,7 +68,7 @@ def test_what_a_batch_norm_sees_is_spread_as_it_believes(start: Checkpoint) -> N
 
 def test_a_run_begins_with_it_and_says_so(start: Checkpoint, tmp_path: Path) -> None:
     config = replace(segmentation_run(start.config, "5" * 64), steps=1, conversations_per_step=1, precision="fp32")
-    begin(config, BANK, tmp_path, start)
+    begin(config, BANK, tmp_path, lambda: start)
     gone_on = load_checkpoint(train(config, BANK, tmp_path, progress=lambda _: None))
     record = json.loads(shipped_model_path().with_suffix(".json").read_text(encoding="utf-8"))
     assert gone_on.began_with["steps_done"] == record["training"]["steps_done"]

@@ -213,7 +213,7 @@ def test_the_voice_branch_goes_on_alone_from_another_runs_weights(tmp_path: Path
     first = train(TINY_RUN, bank, tmp_path / "first", progress=quiet)
     start = load_checkpoint(first)
     config = replace(voices_run(start.config, "5" * 64), steps=2, conversations_per_step=1, clips_per_step=3)
-    begin(config, bank, tmp_path / "second", start)
+    begin(config, bank, tmp_path / "second", lambda: start)
     second = load_checkpoint(train(config, bank, tmp_path / "second", progress=quiet))
     assert second.config.start_sha256 == "5" * 64
     assert second.step == 2
@@ -224,14 +224,14 @@ def test_the_voice_branch_goes_on_alone_from_another_runs_weights(tmp_path: Path
     assert changed
     assert all(name.startswith(("voice", "embed")) for name in changed)
     # A folder that has a run is left as it is.
-    begin(config, bank, tmp_path / "second", start)
+    begin(config, bank, tmp_path / "second", lambda: start)
     assert load_checkpoint(tmp_path / "second" / "checkpoint.pt").step == 2
 
 
 def test_segmentation_goes_on_alone_from_another_runs_weights(tmp_path: Path) -> None:
     start = load_checkpoint(train(TINY_RUN, BANK, tmp_path / "first", progress=quiet))
     config = replace(segmentation_run(start.config, "5" * 64), steps=2, conversations_per_step=1)
-    begin(config, BANK, tmp_path / "second", start)
+    begin(config, BANK, tmp_path / "second", lambda: start)
     second = load_checkpoint(train(config, BANK, tmp_path / "second", progress=quiet))
     changed = {name for name, weight in start.model.items() if not torch.equal(weight, second.model[name])}
     assert changed
@@ -266,9 +266,9 @@ def test_weights_of_another_shape_or_of_other_voices_are_no_start(tmp_path: Path
     start = load_checkpoint(train(replace(TINY_RUN, steps=1), BANK, tmp_path / "run", progress=quiet))
     wider = replace(TINY_RUN, model=replace(TINY_MODEL, width=24))
     with pytest.raises(TrainingError, match="a network of another shape"):
-        begin(wider, BANK, tmp_path / "a", start)
+        begin(wider, BANK, tmp_path / "a", lambda: start)
     with pytest.raises(TrainingError, match="trained on other voices"):
-        begin(TINY_RUN, replace(BANK, voices=BANK.voices[:1]), tmp_path / "b", start)
+        begin(TINY_RUN, replace(BANK, voices=BANK.voices[:1]), tmp_path / "b", lambda: start)
     assert not (tmp_path / "a").exists()
 
 

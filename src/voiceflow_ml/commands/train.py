@@ -178,16 +178,14 @@ def _go_on(
         from voiceflow_ml.training.checkpoint import load_checkpoint  # noqa: PLC0415
         from voiceflow_ml.training.exported import exported_config, read_exported  # noqa: PLC0415
         from voiceflow_ml.training.simulate.bank import load_bank  # noqa: PLC0415
-        from voiceflow_ml.training.train import begin, has_begun  # noqa: PLC0415
+        from voiceflow_ml.training.train import begin  # noqa: PLC0415
     checkpoint = None if start.suffix == ".onnx" else load_checkpoint(start)
     earlier = exported_config(start) if checkpoint is None else checkpoint.config
     if earlier.architecture != "fast-cnn":
         raise ConfigError(f"{start}: a {earlier.architecture} has one branch; only a fast-cnn has two")
     config = _changed(build(earlier, hash_file(start)), seed, given)
     bank = load_bank(data, "train")
-    # The weights of an export are read once: what they are unfolded with takes half a minute to make.
-    if not has_begun(out):
-        begin(config, bank, out, checkpoint or read_exported(start, bank))
+    begin(config, bank, out, lambda: checkpoint or read_exported(start, bank))
     _train(config, out, data, bank=bank, minutes=minutes, device=device)
 
 

@@ -97,34 +97,31 @@ def train(
     return best if validate is not None and best.exists() else run_dir / CHECKPOINT_NAME
 
 
-def has_begun(run_dir: Path) -> bool:
-    """Whether the folder has a run already, which ``train`` takes up again."""
-    return (run_dir / CHECKPOINT_NAME).exists()
-
-
-def begin(config: TrainConfig, bank: SpeechBank, run_dir: Path, start: Checkpoint) -> None:
+def begin(config: TrainConfig, bank: SpeechBank, run_dir: Path, start: Callable[[], Checkpoint]) -> None:
     """Make a run folder whose run has another's weights and no step behind it; ``train`` goes on there.
 
     Args:
         config: The run.
         bank: The training voices.
         run_dir: The folder; a run that it has already is left as it is.
-        start: The run whose weights it begins with.
+        start: Reads the run whose weights it begins with; not called where there is a run already.
 
     Raises:
         TrainingError: The network has another shape, or knows other voices.
     """
-    if not has_begun(run_dir):
+    path = run_dir / CHECKPOINT_NAME
+    if not path.exists():
         run = Run(config, bank, _CPU)
-        run.begin_with(start)
-        save_checkpoint(run_dir / CHECKPOINT_NAME, run.checkpoint())
+        run.begin_with(start())
+        save_checkpoint(path, run.checkpoint())
 
 
 def _open_run(config: TrainConfig, bank: SpeechBank, run_dir: Path, device: torch.device) -> tuple[Run, _Log]:
     """A new run, or the one in the folder with its curves up to the checkpoint."""
-    if not has_begun(run_dir):
+    path = run_dir / CHECKPOINT_NAME
+    if not path.exists():
         return Run(config, bank, device), _Log(run_dir, [], [])
-    run = Run(config, bank, device, load_checkpoint(run_dir / CHECKPOINT_NAME))
+    run = Run(config, bank, device, load_checkpoint(path))
     curve = [point for point in read_curve(run_dir / CURVE_NAME, CurvePoint) if point.step <= run.step]
     dev_curve = [point for point in read_curve(run_dir / DEV_CURVE_NAME, DevPoint) if point.step <= run.step]
     return run, _Log(run_dir, curve, dev_curve)
